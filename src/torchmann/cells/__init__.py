@@ -1,0 +1,31 @@
+"""Anything with a step."""
+
+from torchmann.cells.elman import ElmanCell, ElmanState
+from torchmann.cells.feedforward import FeedForwardCell, FeedForwardState
+from torchmann.cells.gru import GRUCell, GRUState
+from torchmann.cells.lstm import LayerNormLSTMCell, LSTMCell, LSTMState
+from torchmann.cells.memory_augmented import (
+    LinearInterface,
+    LinearReadout,
+    MemoryAugmentedCell,
+    MemoryAugmentedState,
+)
+from torchmann.cells.stacked import Stacked, StackedState
+
+__all__ = [
+    "ElmanCell",
+    "ElmanState",
+    "FeedForwardCell",
+    "FeedForwardState",
+    "GRUCell",
+    "GRUState",
+    "LSTMCell",
+    "LSTMState",
+    "LayerNormLSTMCell",
+    "LinearInterface",
+    "LinearReadout",
+    "MemoryAugmentedCell",
+    "MemoryAugmentedState",
+    "Stacked",
+    "StackedState",
+]

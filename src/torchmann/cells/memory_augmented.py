@@ -1,0 +1,210 @@
+"""A controller with an external memory: the composition that every memory-augmented network is.
+
+Shapes: B batch, I input, O output, H controller output, S interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from torchmann.core.cell import DENSE, Cell, Controller, Step
+from torchmann.core.errors import OptionError, unknown_name
+from torchmann.core.precision import without_autocast
+from torchmann.core.recorder import record
+from torchmann.core.state import state
+from torchmann.memories.memory import Memory
+from torchmann.memories.writing import HOLD, EveryStep, WritingPolicy
+
+
+@state
+class MemoryAugmentedState(NamedTuple):
+    """The controller's state, the memory's state, and what was read last."""
+
+    controller: Any
+    memory: Any
+    reads: Tensor  # [B, read_size]
+
+
+class LinearInterface(nn.Module):
+    """One affine map from a feature of the controller to all that the memory takes.
+
+    Args:
+        controller: whose features are mapped.
+        memory: whose `interface_size` is filled.
+        source: ``"output"`` of the controller, or one of its features by name (``"c"``, ``"0.h"``, ...).
+        bias: make the map affine.
+        clip: limit the interface to ±clip; None: no limit.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        memory: Memory,
+        *,
+        source: str = "output",
+        bias: bool = True,
+        clip: float | None = None,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        sizes = {"output": controller.output_size, **controller.feature_sizes}
+        if source not in sizes:
+            raise unknown_name("source of the interface", source, sizes)
+        self.source, self.clip = source, clip
+        self.linear = _xavier_linear(sizes[source], memory.interface_size, bias, device, dtype)
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        """The interface ``[B, S]``."""
+        return _clipped(self.linear(features[self.source]), self.clip)
+
+
+class LinearReadout(nn.Module):
+    """``y = W [h ; reads] + b``: the output sees the controller and what it just read.
+
+    Args:
+        hidden_size: H.
+        read_size: width of all reads.
+        output_size: O.
+        bias: add b.
+        clip: limit the output to ±clip; None: no limit.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        read_size: int,
+        output_size: int,
+        *,
+        bias: bool = True,
+        clip: float | None = None,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.output_size, self.clip = output_size, clip
+        self.linear = _xavier_linear(hidden_size + read_size, output_size, bias, device, dtype)
+
+    def forward(self, hidden: Tensor, reads: Tensor) -> Tensor:
+        """The output ``[B, O]``."""
+        return _clipped(self.linear(torch.cat([hidden, reads], dim=-1)), self.clip)
+
+
+def _xavier_linear(inputs: int, outputs: int, bias: bool, device: Any, dtype: torch.dtype | None) -> nn.Linear:
+    linear = nn.Linear(inputs, outputs, bias=bias, device=device, dtype=dtype)
+    nn.init.xavier_uniform_(linear.weight)
+    if bias:
+        nn.init.zeros_(linear.bias)
+    return linear
+
+
+def _clipped(value: Tensor, clip: float | None) -> Tensor:
+    return value if clip is None else value.clamp(-clip, clip)
+
+
+class MemoryAugmentedCell(Cell):
+    """A controller that reads from and writes to a memory at each step::
+
+        h, controller state = controller([x ; reads of the step before])
+        reads, memory state = memory(interface(h))
+        y = readout(h, reads)
+
+    Args:
+        controller: a `Controller`; it takes ``input_size + memory.read_size`` features (with feedback).
+        memory: any `Memory`.
+        writing: at which steps the memory is used.
+        readout: module ``(hidden [B, H], reads) -> [B, O]`` with an `output_size`; None is a `LinearReadout` to
+            `output_size`.
+        interface: module ``features -> [B, S]``, features being a mapping with the controller's ``"output"`` and
+            its `Controller.features`; None is a `LinearInterface`.
+        feedback: show the reads to the controller at the next step.
+        output_size: O of the default readout; None is the controller's output size.
+
+    Raises:
+        OptionError: the controller takes too few features for the reads, or `output_size` contradicts `readout`.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        memory: Memory,
+        *,
+        writing: WritingPolicy | None = None,
+        readout: nn.Module | None = None,
+        interface: nn.Module | None = None,
+        feedback: bool = True,
+        output_size: int | None = None,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        fed_back = memory.read_size if feedback else 0
+        if controller.input_size <= fed_back:
+            raise OptionError(
+                f"controller takes {controller.input_size} features, but {fed_back} reads are fed back to it: "
+                f"build it with input_size + {fed_back} features, or pass feedback=False."
+            )
+        self.controller, self.memory, self.feedback = controller, memory, feedback
+        self.writing: WritingPolicy = writing if writing is not None else EveryStep()
+        at: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.interface = interface if interface is not None else LinearInterface(controller, memory, **at)
+        if readout is None:
+            outputs = controller.output_size if output_size is None else output_size
+            readout = LinearReadout(controller.output_size, memory.read_size, outputs, **at)
+        elif output_size not in (None, readout.output_size):
+            raise OptionError(f"output_size is {output_size}, but readout gives {readout.output_size}; pass one.")
+        self.readout: Any = readout
+        self.input_size = controller.input_size - fed_back
+        self.output_size = int(self.readout.output_size)
+
+    def initial_state(self, batch_size: int) -> MemoryAugmentedState:
+        """The parts' own."""
+        return MemoryAugmentedState(
+            self.controller.initial_state(batch_size),
+            self.memory.initial_state(batch_size),
+            self.memory.initial_reads(batch_size),
+        )
+
+    def noise_spec(self, batch_size: int) -> Any:
+        """The controller's."""
+        return self.controller.noise_spec(batch_size)
+
+    def schedule(self, length: int, start: int = 0) -> Sequence[Hashable]:
+        """What the writing policy says."""
+        return self.writing.schedule(length, start)
+
+    def step_of_kind(self, kind: Hashable) -> Step:
+        """``"dense"`` or ``"hold"``."""
+        if kind == HOLD:
+            return self.hold
+        if kind == DENSE:
+            return self
+        raise unknown_name("step kind", kind, (DENSE, HOLD))
+
+    def forward(self, x: Tensor, state: MemoryAugmentedState, noise: Any = None) -> tuple[Tensor, MemoryAugmentedState]:
+        """A complete step: control, write, read."""
+        h, controller = self.control(x, state, noise)
+        interface_BS = self.interface({"output": h, **self.controller.features(controller)})
+        with without_autocast(x.device.type):
+            reads, memory = self.memory(interface_BS.type_as(state.reads), state.memory)
+        record(self, "reads", reads)
+        return self.readout(h, reads), MemoryAugmentedState(controller, memory, reads)
+
+    def hold(self, x: Tensor, state: MemoryAugmentedState, noise: Any = None) -> tuple[Tensor, MemoryAugmentedState]:
+        """A step of the controller alone: the memory is not touched, the last reads stay."""
+        h, controller = self.control(x, state, noise)
+        record(self, "reads", state.reads)
+        return self.readout(h, state.reads), state._replace(controller=controller)
+
+    def control(self, x: Tensor, state: MemoryAugmentedState, noise: Any) -> tuple[Tensor, Any]:
+        """The controller's step on the input and, with feedback, the reads of the step before."""
+        seen = torch.cat([x, state.reads.type_as(x)], dim=-1) if self.feedback else x
+        return self.controller(seen, state.controller, noise)
+
+    def penalties(self, state: MemoryAugmentedState) -> dict[str, Tensor]:
+        """The controller's."""
+        return self.controller.penalties(state.controller)

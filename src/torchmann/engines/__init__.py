@@ -1,0 +1,7 @@
+"""How a cell is unrolled over time, and the proof that a cell can be."""
+
+from torchmann.engines.conformance import CHECKS, ConformanceError, check_cell
+from torchmann.engines.engine import ENGINES, Engine
+from torchmann.engines.recurrent import Recurrent
+
+__all__ = ["CHECKS", "ENGINES", "ConformanceError", "Engine", "Recurrent", "check_cell"]

@@ -1,0 +1,206 @@
+"""The memory of the differentiable neural computer.
+
+Shapes: B batch, R read heads, V write heads, N slots, W width.
+Source: Graves et al. 2016, "Hybrid computing using a neural network with dynamic external memory", Methods.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from torchmann.core.errors import require_positive, unknown_name
+from torchmann.core.gradients import stop_gradient
+from torchmann.core.recorder import record
+from torchmann.core.start import Start
+from torchmann.core.state import state
+from torchmann.functional import (
+    activation_named,
+    backward_weighting,
+    content_weighting,
+    erase_and_add,
+    forward_weighting,
+    precedence,
+    read,
+    retention,
+    similarity_named,
+    sorted_allocation,
+    temporal_link,
+    usage,
+)
+from torchmann.memories.memory import Memory, fields_size, split_fields
+
+
+@state
+class DNCState(NamedTuple):
+    """What a DNC's memory carries; without links the last two fields are empty tuples."""
+
+    memory: Tensor  # [B, N, W]
+    usage: Tensor  # [B, N]
+    write_weights: Tensor  # [B, V, N], of the previous step
+    read_weights: Tensor  # [B, R, N], of the previous step
+    precedence: Any  # [B, V, N]
+    link: Any  # [B, V, N, N]
+
+
+class DNCMemory(Memory):
+    """A matrix memory with content look-up, dynamic allocation and temporal links.
+
+    Args:
+        slots: N.
+        width: W.
+        reads: R, number of read heads.
+        writes: V, number of write heads; they allocate in turn, and each has a link matrix of its own.
+        links: keep the order of writing and offer it to the read heads; without, reads are by content only.
+        strength: activation of the strengths: ``"oneplus"``, or ``"softplus"`` as in released code.
+        key_activation: of keys and write vectors, ``"none"`` or ``"tanh"``.
+        similarity: ``"cosine"``, ``"cosine_clamped"`` or ``"cosine_outside"``.
+        epsilon: of the similarity.
+        usage_floor: usage is squeezed to ``floor + (1 - floor) u`` before it is sorted.
+        usage_gradient: let the gradient pass from usage into the write weighting of the step before.
+        read_mode_softmax: over the ``"modes"`` of each head; ``"heads"`` is a defect of released code.
+        initial_value: constant at which memory, weightings and reads start.
+
+    Raises:
+        OptionError: a size below one or an unknown name.
+    """
+
+    def __init__(
+        self,
+        slots: int,
+        width: int,
+        *,
+        reads: int = 1,
+        writes: int = 1,
+        links: bool = True,
+        strength: str = "oneplus",
+        key_activation: str = "none",
+        similarity: str = "cosine",
+        epsilon: float = 1e-6,
+        usage_floor: float = 1e-6,
+        usage_gradient: bool = False,
+        read_mode_softmax: Literal["modes", "heads"] = "modes",
+        initial_value: float = 0.0,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        require_positive(slots=slots, width=width, reads=reads, writes=writes)
+        if read_mode_softmax not in ("modes", "heads"):
+            raise unknown_name("read_mode_softmax", read_mode_softmax, ("modes", "heads"))
+        self.slots, self.width, self.reads, self.writes, self.links = slots, width, reads, writes, links
+        self.strength = activation_named(strength)
+        self.key_activation = activation_named(key_activation)
+        self.similarity = similarity_named(similarity)
+        self.epsilon, self.usage_floor, self.usage_gradient = epsilon, usage_floor, usage_gradient
+        self.read_mode_axis = -1 if read_mode_softmax == "modes" else 1
+        self.fields: dict[str, tuple[int, ...]] = {
+            "read_key": (reads, width),
+            "read_strength": (reads,),
+            "write_key": (writes, width),
+            "write_strength": (writes,),
+            "erase": (writes, width),
+            "write_vector": (writes, width),
+            "free_gate": (reads,),
+            "allocation_gate": (writes,),
+            "write_gate": (writes,),
+        }
+        if links:  # per head: one backward mode for each write head, content, one forward mode for each write head
+            self.fields["read_mode"] = (reads, 1 + 2 * writes)
+        self.interface_size = fields_size(self.fields)
+        self.read_size = reads * width
+
+        at: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.initial_memory = Start((slots, width), value=initial_value, **at)
+        self.initial_usage = Start((slots,), **at)
+        self.initial_write_weights = Start((writes, slots), value=initial_value, **at)
+        self.initial_read_weights = Start((reads, slots), value=initial_value, **at)
+        if links:
+            self.initial_precedence = Start((writes, slots), **at)
+            self.initial_link = Start((writes, slots, slots), **at)
+        self.initial_read = Start((self.read_size,), value=initial_value, **at)
+
+    def initial_state(self, batch_size: int) -> DNCState:
+        """An empty, unused memory."""
+        return DNCState(
+            self.initial_memory(batch_size),
+            self.initial_usage(batch_size),
+            self.initial_write_weights(batch_size),
+            self.initial_read_weights(batch_size),
+            self.initial_precedence(batch_size) if self.links else (),
+            self.initial_link(batch_size) if self.links else (),
+        )
+
+    def interface(self, interface_BS: Tensor) -> dict[str, Tensor]:
+        """The activated fields of the interface vector by name, each ``[B, heads, ...]``."""
+        fields = split_fields(interface_BS, self.fields)
+        for name in ("read_key", "write_key", "write_vector"):
+            fields[name] = self.key_activation(fields[name])
+        for name in ("read_strength", "write_strength"):
+            fields[name] = self.strength(fields[name])
+        for name in ("erase", "free_gate", "allocation_gate", "write_gate"):
+            fields[name] = fields[name].sigmoid()
+        if self.links:
+            fields["read_mode"] = fields["read_mode"].softmax(self.read_mode_axis)
+        for name, value in fields.items():
+            record(self, name, value)
+        return fields
+
+    def used(self, fields: dict[str, Tensor], state: DNCState) -> Tensor:
+        """``u_t`` ``[B, N]``: what the previous step wrote is in use, what it read may be freed."""
+        written_BVN = state.write_weights if self.usage_gradient else stop_gradient(state.write_weights)
+        return usage(state.usage, written_BVN, retention(fields["free_gate"], state.read_weights))
+
+    def allocation(self, usage_BN: Tensor, fields: dict[str, Tensor]) -> Tensor:
+        """``a_t`` ``[B, V, N]``; each further head sees the usage as if the heads before it had written."""
+        intensity_BV = fields["allocation_gate"] * fields["write_gate"]
+        allocations = []
+        for head in range(self.writes):
+            allocation_BN = sorted_allocation(usage_BN, self.usage_floor)
+            allocations.append(allocation_BN)
+            usage_BN = usage_BN + (1 - usage_BN) * intensity_BV[:, head : head + 1] * allocation_BN
+        return torch.stack(allocations, dim=1)
+
+    def write_weighting(self, usage_BN: Tensor, fields: dict[str, Tensor], memory_BNW: Tensor) -> Tensor:
+        """``w^w_t = g^w (g^a a_t + (1 - g^a) c^w_t)`` ``[B, V, N]``; the look-up is in the old memory."""
+        similarity_BVN = self.similarity(fields["write_key"], memory_BNW, self.epsilon)
+        content_BVN = content_weighting(similarity_BVN, fields["write_strength"])
+        allocation_BVN = self.allocation(usage_BN, fields)
+        record(self, "allocation", allocation_BVN)
+        allocation_gate_BV1 = fields["allocation_gate"].unsqueeze(-1)
+        return fields["write_gate"].unsqueeze(-1) * torch.lerp(content_BVN, allocation_BVN, allocation_gate_BV1)
+
+    def read_weighting(self, fields: dict[str, Tensor], previous_BRN: Tensor, new: DNCState) -> Tensor:
+        """``w^r_t = pi[back] b + pi[content] c + pi[forward] f`` ``[B, R, N]``, in the new memory."""
+        similarity_BRN = self.similarity(fields["read_key"], new.memory, self.epsilon)
+        content_BRN = content_weighting(similarity_BRN, fields["read_strength"])
+        if not self.links:
+            return content_BRN
+        ways_BRMN = torch.cat(
+            [
+                backward_weighting(new.link, previous_BRN),
+                content_BRN.unsqueeze(2),
+                forward_weighting(new.link, previous_BRN),
+            ],
+            dim=2,
+        )
+        return (fields["read_mode"].unsqueeze(2) @ ways_BRMN).squeeze(2)
+
+    def forward(self, interface_BS: Tensor, state: DNCState) -> tuple[Tensor, DNCState]:
+        """One step: free, allocate, write, link, read."""
+        fields = self.interface(interface_BS)
+        usage_BN = self.used(fields, state)
+        write_BVN = self.write_weighting(usage_BN, fields, state.memory)
+        memory_BNW = erase_and_add(state.memory, write_BVN, fields["erase"], fields["write_vector"])
+        new = DNCState(memory_BNW, usage_BN, write_BVN, state.read_weights, state.precedence, state.link)
+        if self.links:
+            new = new._replace(
+                link=temporal_link(state.link, state.precedence, write_BVN),  # with the precedence of before
+                precedence=precedence(state.precedence, write_BVN),
+            )
+        new = new._replace(read_weights=self.read_weighting(fields, state.read_weights, new))
+        for name in ("usage", "write_weights", "read_weights"):
+            record(self, name, getattr(new, name))
+        return read(memory_BNW, new.read_weights).flatten(1), new

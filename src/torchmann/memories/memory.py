@@ -1,0 +1,48 @@
+"""Memory: what a controller reads from and writes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from torchmann.core.start import Start
+
+
+class Memory(nn.Module):
+    """An external memory: ``reads, state = memory(interface, state)``, as pure as a cell's step.
+
+    ``interface`` is ``[B, interface_size]``, what the controller emits; ``reads`` is ``[B, read_size]``, all read
+    vectors side by side, head by head.
+
+    Attributes:
+        interface_size: how many numbers the memory takes per step.
+        read_size: how many it gives back.
+        initial_read: where the reads start, before the first step.
+    """
+
+    interface_size: int
+    read_size: int
+    initial_read: Start
+
+    def initial_state(self, batch_size: int) -> Any:
+        """The state before the first step."""
+        raise TypeError(f"{type(self).__name__} must define initial_state(batch_size).")
+
+    def initial_reads(self, batch_size: int) -> Tensor:
+        """What the controller sees as reads before the first step, ``[B, read_size]``."""
+        return self.initial_read(batch_size)
+
+
+def split_fields(interface_BS: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Cut an interface vector ``[B, S]`` into named fields, each ``[B, *shape]``, in the order of `shapes`."""
+    sizes = [torch.Size(shape).numel() for shape in shapes.values()]
+    parts = interface_BS.split(sizes, dim=-1)
+    return {name: part.unflatten(-1, shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+
+def fields_size(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """How many numbers the fields take together."""
+    return sum(torch.Size(shape).numel() for shape in shapes.values())

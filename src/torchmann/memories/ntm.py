@@ -1,0 +1,185 @@
+"""The memory of the neural Turing machine.
+
+Shapes: B batch, R read heads, V write heads, H any heads, N slots, W width, S shift taps.
+Source: Graves, Wayne, Danihelka 2014, "Neural Turing Machines", section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from torchmann.core.errors import OptionError, require_positive, unknown_name
+from torchmann.core.recorder import record
+from torchmann.core.start import Start, StartKind
+from torchmann.core.state import state
+from torchmann.functional import (
+    activation_named,
+    circular_shift,
+    content_weighting,
+    erase_and_add,
+    interpolation,
+    oneplus,
+    read,
+    sharpening,
+    similarity_named,
+)
+from torchmann.memories.memory import Memory, fields_size, split_fields
+
+
+@state
+class NTMState(NamedTuple):
+    """What an NTM's memory carries."""
+
+    memory: Tensor  # [B, N, W]
+    read_weights: Tensor  # [B, R, N], of the previous step
+    write_weights: Tensor  # [B, V, N], of the previous step
+
+
+Heads = dict[str, Tensor]
+"""The activated fields of some heads by name, each ``[B, H, ...]``."""
+
+
+class NTMMemory(Memory):
+    """A matrix memory with content and location addressing.
+
+    Args:
+        slots: N.
+        width: W.
+        reads: R, number of read heads.
+        writes: V, number of write heads.
+        shift_range: furthest shift of a head in one step; there are ``2 * shift_range + 1`` taps.
+        order: ``"read_first"``: all heads address the old memory, reads see it, then all write;
+            ``"write_first"``: reads address and see the new memory; ``"interleaved"``: read 0, write 0, read 1,
+            write 1, ..., each head sees the writes before it.
+        erase: ``"separate"``: each write head emits an erase vector; ``"coupled"``: ``M = w a + (1 - w) M``.
+        key_activation: of keys and add vectors, ``"none"`` or ``"tanh"``.
+        similarity: ``"cosine"``, ``"cosine_clamped"`` or ``"cosine_outside"``.
+        epsilon: of the similarity.
+        initial_memory: how the memory starts: ``"tanh"`` or ``"sigmoid"`` of a learned matrix, ``"learned"``,
+            ``"constant"`` (1e-6) or ``"random"`` (drawn once, uniform on ±1/sqrt(N + W)).
+        initial_weights: ``"softmax"`` of a learned vector that starts at N, N-1, ..., 1, so that heads begin at the
+            first row and can walk; or ``"constant"`` zeros.
+        initial_reads: ``"constant"`` zeros, ``"learned"``, ``"tanh"`` of a learned vector, or ``"random"``.
+
+    Raises:
+        OptionError: a size below one or an unknown name.
+    """
+
+    def __init__(
+        self,
+        slots: int,
+        width: int,
+        *,
+        reads: int = 1,
+        writes: int = 1,
+        shift_range: int = 1,
+        order: Literal["read_first", "write_first", "interleaved"] = "read_first",
+        erase: Literal["separate", "coupled"] = "separate",
+        key_activation: str = "none",
+        similarity: str = "cosine",
+        epsilon: float = 1e-6,
+        initial_memory: StartKind = "tanh",
+        initial_weights: StartKind = "softmax",
+        initial_reads: StartKind = "constant",
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        require_positive(slots=slots, width=width, reads=reads, writes=writes)
+        if shift_range < 0:
+            raise OptionError(f"shift_range must be at least 0, got {shift_range}.")
+        if order not in ("read_first", "write_first", "interleaved"):
+            raise unknown_name("order", order, ("read_first", "write_first", "interleaved"))
+        if erase not in ("separate", "coupled"):
+            raise unknown_name("erase", erase, ("separate", "coupled"))
+        self.slots, self.width, self.reads, self.writes = slots, width, reads, writes
+        self.order, self.epsilon = order, epsilon
+        self.key_activation = activation_named(key_activation)
+        self.similarity = similarity_named(similarity)
+        address = {"key": (width,), "strength": (), "gate": (), "shift": (2 * shift_range + 1,), "gamma": ()}
+        write = {"erase": (width,), "add": (width,)} if erase == "separate" else {"add": (width,)}
+        self.read_fields = {f"read_{name}": (reads, *shape) for name, shape in address.items()}
+        self.write_fields = {f"write_{name}": (writes, *shape) for name, shape in (address | write).items()}
+        self.interface_size = fields_size(self.read_fields | self.write_fields)
+        self.read_size = reads * width
+
+        at: dict[str, Any] = {"device": device, "dtype": dtype}
+        fill = 1e-6 if initial_memory == "constant" else 0.0
+        spread = (slots + width) ** -0.5
+        self.initial_memory = Start((slots, width), initial_memory, value=fill, spread=spread, **at)
+        prior = torch.arange(slots, 0, -1.0) if initial_weights == "softmax" else 0.0
+        self.initial_read_weights = Start((reads, slots), initial_weights, value=prior, **at)
+        self.initial_write_weights = Start((writes, slots), initial_weights, value=prior, **at)
+        self.initial_read = Start((self.read_size,), initial_reads, spread=0.01, **at)
+
+    def initial_state(self, batch_size: int) -> NTMState:
+        """Memory and head weightings as the constructor says."""
+        return NTMState(
+            self.initial_memory(batch_size),
+            self.initial_read_weights(batch_size),
+            self.initial_write_weights(batch_size),
+        )
+
+    def heads(self, interface_BS: Tensor) -> tuple[Heads, Heads]:
+        """The activated fields of the read heads and of the write heads."""
+        fields = split_fields(interface_BS, self.read_fields | self.write_fields)
+        return self._activated(fields, "read"), self._activated(fields, "write")
+
+    def _activated(self, fields: dict[str, Tensor], role: str) -> Heads:
+        heads = {
+            "key": self.key_activation(fields[f"{role}_key"]),  # k
+            "strength": F.softplus(fields[f"{role}_strength"]),  # beta > 0
+            "gate": fields[f"{role}_gate"].sigmoid(),  # g in (0, 1)
+            "shift": fields[f"{role}_shift"].softmax(-1),  # s, sums to one
+            "gamma": oneplus(fields[f"{role}_gamma"]),  # gamma >= 1
+        }
+        if role == "write":
+            heads["add"] = self.key_activation(fields["write_add"])  # a
+            erase = fields.get("write_erase")
+            heads["erase"] = torch.ones_like(heads["add"]) if erase is None else erase.sigmoid()  # e
+        return heads
+
+    def address(self, memory_BNW: Tensor, previous_BHN: Tensor, heads: Heads) -> Tensor:
+        """The weightings ``[B, H, N]`` of some heads (eqs 5-9)."""
+        similarity_BHN = self.similarity(heads["key"], memory_BNW, self.epsilon)
+        content_BHN = content_weighting(similarity_BHN, heads["strength"])  # eq. 5
+        gated_BHN = interpolation(content_BHN, previous_BHN, heads["gate"])  # eq. 7
+        shifted_BHN = circular_shift(gated_BHN, heads["shift"])  # eq. 8
+        return sharpening(shifted_BHN, heads["gamma"])  # eq. 9
+
+    def turns(self) -> Iterator[tuple[slice, slice]]:
+        """Which read heads, and after them which write heads, act together on one memory."""
+        if self.order != "interleaved":
+            yield slice(0, self.reads), slice(0, self.writes)
+            return
+        for turn in range(max(self.reads, self.writes)):
+            yield slice(turn, turn + 1), slice(turn, turn + 1)
+
+    def forward(self, interface_BS: Tensor, state: NTMState) -> tuple[Tensor, NTMState]:
+        """One step of reading and writing."""
+        read_heads, write_heads = self.heads(interface_BS)
+        memory_BNW = state.memory
+        vectors, read_weights, write_weights = [], [], []
+        for reading, writing in self.turns():
+            reader = {name: field[:, reading] for name, field in read_heads.items()}
+            writer = {name: field[:, writing] for name, field in write_heads.items()}
+            old_BNW = memory_BNW
+            write_BHN = self.address(old_BNW, state.write_weights[:, writing], writer)
+            memory_BNW = erase_and_add(old_BNW, write_BHN, writer["erase"], writer["add"])  # eqs 3-4
+            seen_BNW = memory_BNW if self.order == "write_first" else old_BNW
+            read_BHN = self.address(seen_BNW, state.read_weights[:, reading], reader)
+            vectors.append(read(seen_BNW, read_BHN))  # eq. 2
+            read_weights.append(read_BHN)
+            write_weights.append(write_BHN)
+        new = NTMState(memory_BNW, torch.cat(read_weights, 1), torch.cat(write_weights, 1))
+        for name, value in (("read_weights", new.read_weights), ("write_weights", new.write_weights)):
+            record(self, name, value)
+        for role, heads in (("read", read_heads), ("write", write_heads)):
+            for name, value in heads.items():
+                record(self, f"{role}_{name}", value)
+        return torch.cat(vectors, 1).flatten(1), new

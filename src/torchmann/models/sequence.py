@@ -1,0 +1,49 @@
+"""SequenceModel: an embedding before and a head behind a recurrent body.
+
+Shapes: T time, B batch, I input, O output.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from torchmann.core.errors import ShapeError
+from torchmann.engines import Recurrent
+
+
+class SequenceModel(nn.Module):
+    """``output, state = head(body(encoder(inputs)))``, with the state and the keywords of the body.
+
+    Args:
+        encoder: from what the task gives to the body's input, e.g. `torch.nn.Embedding`.
+        body: a `Recurrent`.
+        head: from the body's output to what the task scores.
+    """
+
+    def __init__(self, encoder: nn.Module, body: Recurrent, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.body, self.head = encoder, body, head
+
+    def forward(self, inputs: Tensor, state: Any = None, **options: Any) -> tuple[Any, Any]:
+        """Run over a sequence.
+
+        Args:
+            inputs: ``[T, B]`` tokens or ``[T, B, I]`` vectors.
+            state: what an earlier call returned; None starts anew.
+            options: keywords of `Recurrent.forward` (lengths, reset, schedule, start, noise, generator).
+
+        Returns:
+            Outputs ``[T, B, O]`` and the body's state.
+
+        Raises:
+            ShapeError: vectors where the encoder wants tokens.
+        """
+        if isinstance(self.encoder, nn.Embedding) and inputs.is_floating_point():
+            raise ShapeError(
+                f"inputs must be token numbers [T, B] (int64), got {inputs.dtype} of shape {tuple(inputs.shape)}: "
+                "build the model with input_kind='vector' for vectors."
+            )
+        output, state = self.body(self.encoder(inputs), state, **options)
+        return self.head(output), state

@@ -9,6 +9,7 @@ from torchmann.cells.memory_augmented import (
     LinearReadout,
     MemoryAugmentedCell,
     MemoryAugmentedState,
+    Readout,
 )
 from torchmann.cells.stacked import Stacked, StackedState
 
@@ -26,6 +27,7 @@ __all__ = [
     "LinearReadout",
     "MemoryAugmentedCell",
     "MemoryAugmentedState",
+    "Readout",
     "Stacked",
     "StackedState",
 ]

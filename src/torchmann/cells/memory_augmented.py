@@ -63,7 +63,17 @@ class LinearInterface(nn.Module):
         return _clipped(self.linear(features[self.source]), self.clip)
 
 
-class LinearReadout(nn.Module):
+class Readout(nn.Module):
+    """What makes the output: ``readout(hidden [B, H], reads [B, read_size]) -> [B, O]``.
+
+    Attributes:
+        output_size: O.
+    """
+
+    output_size: int
+
+
+class LinearReadout(Readout):
     """``y = W [h ; reads] + b``: the output sees the controller and what it just read.
 
     Args:
@@ -117,8 +127,7 @@ class MemoryAugmentedCell(Cell):
         controller: a `Controller`; it takes ``input_size + memory.read_size`` features (with feedback).
         memory: any `Memory`.
         writing: at which steps the memory is used.
-        readout: module ``(hidden [B, H], reads) -> [B, O]`` with an `output_size`; None is a `LinearReadout` to
-            `output_size`.
+        readout: what makes the output; None is a `LinearReadout` to `output_size`.
         interface: module ``features -> [B, S]``, features being a mapping with the controller's ``"output"`` and
             its `Controller.features`; None is a `LinearInterface`.
         feedback: show the reads to the controller at the next step.
@@ -134,7 +143,7 @@ class MemoryAugmentedCell(Cell):
         memory: Memory,
         *,
         writing: WritingPolicy | None = None,
-        readout: nn.Module | None = None,
+        readout: Readout | None = None,
         interface: nn.Module | None = None,
         feedback: bool = True,
         output_size: int | None = None,
@@ -157,9 +166,9 @@ class MemoryAugmentedCell(Cell):
             readout = LinearReadout(controller.output_size, memory.read_size, outputs, **at)
         elif output_size not in (None, readout.output_size):
             raise OptionError(f"output_size is {output_size}, but readout gives {readout.output_size}; pass one.")
-        self.readout: Any = readout
+        self.readout = readout
         self.input_size = controller.input_size - fed_back
-        self.output_size = int(self.readout.output_size)
+        self.output_size = readout.output_size
 
     def initial_state(self, batch_size: int) -> MemoryAugmentedState:
         """The parts' own."""

@@ -1,0 +1,233 @@
+"""bAbI question answering, version 1.2, en-10k: read, check, tokenise (preprocessing of dam.md 4.6).
+
+A story is one sequence with all its questions; each word of an answer is a ``-`` in the input, and the target
+at that step. Legend: N tokens of all stories, S stories, W words.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import zlib
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from torchmann.core.errors import DataError
+from torchmann.data.locate import locate
+
+PAD, PERIOD, QUESTION, ANSWER = range(4)
+SPECIAL = ("<pad>", ".", "?", "-")
+TASKS = range(1, 21)
+QUESTIONS = {"train": 10_000, "test": 1_000}  # in every published en-10k file
+MAX_TRAINING_TOKENS = 800  # longer training stories are dropped; test stories are not
+
+_CANDIDATES = (
+    "babi/tasks_1-20_v1-2_en_en-10k.tar.gz",
+    "babi/tasks_1-20_v1-2.tar.gz",
+    "babi/tasks_1-20_v1-2",
+    "tasks_1-20_v1-2",
+)
+_FILE = re.compile(r"(?:^|/)en-10k(?P<partial>-qa\d+-partial)?/qa(?P<task>\d+)_.*_(?P<split>train|test)\.txt$")
+_AGAIN = "Unpack or download bAbI v1.2 (tasks_1-20_v1-2.tar.gz) again."
+
+
+@dataclass(frozen=True)
+class Stories:
+    """Stories as flat arrays: story s is ``[offsets[s] : offsets[s + 1]]`` of each of the first three.
+
+    Attributes:
+        tokens: ``[N]`` int16 input tokens.
+        answers: ``[N]`` int16: the answer word where ``tokens`` is ``ANSWER``, else ``PAD``.
+        asking: ``[N]`` bool: the words of a question up to and including its ``?``.
+        offsets: ``[S + 1]`` int64.
+        source: ``[S]`` int64: the bAbI task (1 to 20) that a story comes from.
+    """
+
+    tokens: Tensor
+    answers: Tensor
+    asking: Tensor
+    offsets: Tensor
+    source: Tensor
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @staticmethod
+    def join(parts: Sequence[Stories]) -> Stories:
+        """The stories of several files, one after the other."""
+        lengths = torch.cat([part.offsets.diff() for part in parts])
+        return Stories(
+            torch.cat([part.tokens for part in parts]),
+            torch.cat([part.answers for part in parts]),
+            torch.cat([part.asking for part in parts]),
+            F.pad(lengths.cumsum(0), (1, 0)),
+            torch.cat([part.source for part in parts]),
+        )
+
+
+class Source(NamedTuple):
+    """The text of one file, and where it came from."""
+
+    place: str
+    text: str
+
+
+Files = dict[tuple[int, str], Source]
+
+
+def load_babi(
+    tasks: Sequence[int], path: str | Path | None = None, allow_partial: bool = False
+) -> tuple[tuple[str, ...], dict[tuple[int, str], Stories]]:
+    """The vocabulary, and the stories of the chosen tasks by (task, ``"train"`` or ``"test"``).
+
+    The vocabulary is built over every file found, so it is the same (160 entries on the complete data)
+    whatever tasks are chosen.
+
+    Args:
+        tasks: numbers of the tasks, 1 to 20.
+        path: the archive, its unpacked folder, or a folder that holds either under ``babi/``; by default the
+            folder named by TORCHMANN_DATA.
+        allow_partial: take files with fewer questions than the published ones.
+
+    Raises:
+        DataError: a file is missing, damaged, or partial and not allowed to be.
+    """
+    found = locate("bAbI", _CANDIDATES, path)
+    files = _read_folder(found) if found.is_dir() else _read_archive(found)
+    if not files:
+        raise DataError(f"{found} holds no bAbI files en-10k/qa*_train.txt or en-10k/qa*_test.txt. {_AGAIN}")
+    vocabulary = _vocabulary(files)
+    index = {word: number for number, word in enumerate(vocabulary) if number not in (PAD, ANSWER)}
+    stories = {}
+    for task in tasks:
+        for split in QUESTIONS:
+            if (task, split) not in files:
+                raise DataError(f"{found} holds no {split} file of bAbI task {task} (en-10k). {_AGAIN}")
+            stories[task, split] = _parse(files[task, split], task, split, index, allow_partial)
+    return vocabulary, stories
+
+
+def _read_archive(path: Path) -> Files:
+    files: Files = {}
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            for member in archive:
+                match = _FILE.search(member.name)
+                reader = archive.extractfile(member) if match else None
+                if match and reader:
+                    _keep(files, match, f"{path}:{member.name}", reader.read())
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise DataError(f"{path} is not a whole tar.gz archive ({error}). {_AGAIN}") from error
+    return files
+
+
+def _read_folder(path: Path) -> Files:
+    files: Files = {}
+    base = path.parent if path.name.startswith("en-10k") else path
+    try:
+        for file in (*base.glob("en-10k*/qa*.txt"), *base.glob("*/en-10k*/qa*.txt")):
+            match = _FILE.search(file.as_posix())
+            if match:
+                _keep(files, match, str(file), file.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error}). {_AGAIN}") from error
+    return files
+
+
+def _keep(files: Files, match: re.Match[str], place: str, content: bytes) -> None:
+    """Add one file, unless it is the partial stand-in of a file that is there."""
+    key = int(match["task"]), match["split"]
+    if match["partial"] and key in files:
+        return
+    try:
+        files[key] = Source(place, content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{place} is not UTF-8 text ({error}). {_AGAIN}") from error
+
+
+def _split_words(text: str) -> list[str]:
+    """Tokens as dam.md 4.6 has them, still with the numbers of lines and of supporting facts."""
+    return text.lower().replace(".", " . ").replace("?", " ? ").replace(",", " ").split()
+
+
+def _vocabulary(files: Files) -> tuple[str, ...]:
+    words: set[str] = set()
+    for source in files.values():
+        words.update(_split_words(source.text))
+    return SPECIAL + tuple(sorted(word for word in words if word.isalpha()))
+
+
+class _Line(NamedTuple):
+    """One encoded line: its input tokens, the words of its answer, and whether it is a question."""
+
+    tokens: list[int]
+    answers: list[int]
+    asking: bool
+
+
+def _encode(text: str, index: dict[str, int]) -> _Line | None:
+    """Encode a line without its number; None if it is neither a statement nor an answered question."""
+    words = [index[word] for word in _split_words(text) if word in index]
+    if QUESTION in words:
+        end = words.index(QUESTION) + 1
+        answers = words[end:]
+        return _Line(words[:end], answers, asking=True) if answers else None
+    return _Line(words, [], asking=False) if words and words[-1] == PERIOD else None
+
+
+def _parse(source: Source, task: int, split: str, index: dict[str, int], allow_partial: bool) -> Stories:
+    """Encode one file and drop the training stories that are too long."""
+    tokens, answers, asking = array("h"), array("h"), array("b")
+    offsets = [0]
+    questions = 0
+    for story in _stories(source, index):
+        length = sum(len(line.tokens) + len(line.answers) for line in story)
+        questions += sum(line.asking for line in story)
+        if split == "train" and length > MAX_TRAINING_TOKENS:
+            continue
+        for line in story:
+            tokens.extend(line.tokens + [ANSWER] * len(line.answers))
+            answers.extend([PAD] * len(line.tokens) + line.answers)
+            asking.extend([line.asking] * len(line.tokens) + [False] * len(line.answers))
+        offsets.append(len(tokens))
+    if not questions:
+        raise DataError(f"{source.place} holds no question. {_AGAIN}")
+    if questions < QUESTIONS[split] and not allow_partial:
+        raise DataError(
+            f"{source.place} is partial: {questions} of {QUESTIONS[split]} questions. Use the published file "
+            f"or tasks other than {task}, or accept it with --task.allow_partial true (allow_partial=True)."
+        )
+    return Stories(
+        torch.tensor(tokens, dtype=torch.int16),
+        torch.tensor(answers, dtype=torch.int16),
+        torch.tensor(asking, dtype=torch.bool),
+        torch.tensor(offsets),
+        torch.full((len(offsets) - 1,), task),
+    )
+
+
+def _stories(source: Source, index: dict[str, int]) -> Iterator[list[_Line]]:
+    """The stories of a file; a story begins at line number 1, and its lines are numbered without a gap."""
+    encoded: dict[str, _Line | None] = {}  # the same few sentences come again and again
+    story: list[_Line] = []
+    for place, line in enumerate(source.text.splitlines(), start=1):
+        number, _, text = line.partition(" ")
+        if text not in encoded:
+            encoded[text] = _encode(text, index)
+        content = encoded[text]
+        if content is None or number not in ("1", str(len(story) + 1)):
+            where = f"{source.place}, line {place}"
+            raise DataError(f"{where}: not the next numbered bAbI sentence: {line[:60]!r}. {_AGAIN}")
+        if number == "1" and story:
+            yield story
+            story = []
+        story.append(content)
+    if story:
+        yield story

@@ -1,0 +1,99 @@
+"""Masked losses and scores, shared by the tasks: bits, words, whole sequences, whole questions.
+
+Legend: T time, B batch, O output, C channels of one answer (bits, or 1 for a word).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from torchmann.core.errors import ShapeError, unknown_name
+from torchmann.tasks.task import Batch, Score
+
+BitLoss = Literal["bit", "step", "episode"]
+WordLoss = Literal["word", "step", "episode"]
+
+
+def require_normalisation(loss: str, allowed: Any) -> None:
+    """Raise `OptionError` unless `loss` is one of the names of `allowed`, `BitLoss` or `WordLoss`."""
+    if loss not in get_args(allowed):
+        raise unknown_name("loss", loss, get_args(allowed))
+
+
+def require_output(output_TBO: Tensor, batch: Batch, output_size: int) -> None:
+    """Raise `ShapeError` unless the output fits the batch."""
+    steps, rows = batch.answer_mask.shape
+    if output_TBO.shape != (steps, rows, output_size):
+        raise ShapeError(
+            f"output must be [T, B, O] = [{steps}, {rows}, {output_size}] for this batch, got "
+            f"{list(output_TBO.shape)}: build the model with output_size={output_size} and time first."
+        )
+
+
+def normalise(loss_TBC: Tensor, mask_TB: Tensor, how: BitLoss | WordLoss) -> Tensor:
+    """The masked loss as one number.
+
+    Args:
+        loss_TBC: loss of each element.
+        mask_TB: weight of each step (bool or float); 0 leaves it out.
+        how: ``"bit"`` or ``"word"``: mean over the answered elements (ARMIN). ``"step"``: summed over the
+            channels, mean over ``B x T``, padding included (DAM). ``"episode"``: summed over the channels and
+            steps, mean over the batch (NTM, DMA).
+    """
+    steps, rows, channels = loss_TBC.shape
+    total = (loss_TBC * mask_TB.unsqueeze(-1)).sum()
+    if how == "step":
+        return total / (steps * rows)
+    if how == "episode":
+        return total / rows
+    return total / (mask_TB.sum() * channels).clamp(min=1)
+
+
+def bit_loss(logits_TBC: Tensor, targets_TBC: Tensor, mask_TB: Tensor, how: BitLoss) -> Tensor:
+    """Sigmoid cross entropy (nats) at the answered steps, normalised as `normalise` says."""
+    loss_TBC = F.binary_cross_entropy_with_logits(logits_TBC.float(), targets_TBC, reduction="none")
+    return normalise(loss_TBC, mask_TB, how)
+
+
+def word_loss(logits_TBO: Tensor, targets_TB: Tensor, mask_TB: Tensor, how: WordLoss) -> Tensor:
+    """Softmax cross entropy (nats) at the answered steps, normalised as `normalise` says."""
+    loss_TB = F.cross_entropy(logits_TBO.float().flatten(0, 1), targets_TB.flatten(), reduction="none")
+    return normalise(loss_TB.view_as(targets_TB).unsqueeze(-1), mask_TB, how)
+
+
+@torch.no_grad()
+def bit_scores(logits_TBC: Tensor, targets_TBC: Tensor, mask_TB: Tensor) -> dict[str, Score]:
+    """Scores of binary answers; a bit counts as one where its logit is above zero.
+
+    Returns ``bit_accuracy`` (mean over answered bits), ``sequence_accuracy`` (rows of which every answered
+    bit is right) and ``bit_cross_entropy`` (nats per answered bit).
+    """
+    mask_TB1 = mask_TB.unsqueeze(-1)
+    right_TBC = (logits_TBC > 0) == (targets_TBC > 0.5)
+    bits = mask_TB.sum() * targets_TBC.shape[-1]
+    whole_B = (right_TBC | ~mask_TB1).all(-1).all(0)
+    return {
+        "bit_accuracy": Score((right_TBC & mask_TB1).sum().float(), bits.float()),
+        "sequence_accuracy": Score(whole_B.sum().float(), torch.ones_like(whole_B).sum().float()),
+        "bit_cross_entropy": Score(bit_loss(logits_TBC, targets_TBC, mask_TB, "bit") * bits, bits.float()),
+    }
+
+
+def count_questions(right_TB: Tensor, answer_TB: Tensor) -> tuple[Tensor, Tensor]:
+    """Per row, the questions that are wholly right and all questions, both ``[B]``.
+
+    A question's answer is a run of answered steps without a gap; it is right if every word of it is
+    (dam.md 4.6).
+    """
+    previous_TB = F.pad(answer_TB[:-1], (0, 0, 1, 0))
+    starts_TB = answer_TB & ~previous_TB
+    question_TB = starts_TB.cumsum(0)
+    wrong_TB = (answer_TB & ~right_TB).long()
+    wrong_by_question = wrong_TB.new_zeros(len(wrong_TB) + 1, wrong_TB.shape[1])
+    wrong_by_question.scatter_add_(0, question_TB, wrong_TB)
+    asked_B = starts_TB.sum(0)
+    return asked_B - (wrong_by_question > 0).sum(0), asked_B

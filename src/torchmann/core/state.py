@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 from torch.serialization import add_safe_globals
+from torch.utils._pytree import _register_namedtuple
 
 Tree = Any  # a tensor, None, or a (named) tuple of trees
 StateType = TypeVar("StateType", bound=type)
@@ -142,5 +143,7 @@ def state(cls: StateType) -> StateType:
         raise TypeError(f"{cls.__name__} has fields {sorted(taken)}, names that every state needs; rename them.")
     for name, verb in _VERBS.items():
         setattr(cls, name, verb)
-    add_safe_globals([cls])
+    add_safe_globals([cls])  # torch.load(..., weights_only=True) takes it
+    # torch.export.save names this very function as the way to make a NamedTuple storable
+    _register_namedtuple(cls, serialized_type_name=f"{cls.__module__}.{cls.__qualname__}")
     return cls

@@ -6,6 +6,7 @@ Shapes: T time, B batch, I input, O output.
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -235,12 +236,15 @@ def check_compile(cell: Cell) -> None:
 
 
 def check_export(cell: Cell) -> None:
-    """The step exports with a dynamic batch size."""
+    """The step exports with a dynamic batch size, to a file and back."""
     cell = _prepared(cell)
     batch = torch.export.Dim("batch", min=2, max=1024)
     x, state = _inputs(cell, BATCH), map_leaves(Tensor.clone, cell.initial_state(BATCH))
     shapes = ({0: batch}, map_leaves(lambda leaf: {0: batch}, state))
-    exported = torch.export.export(cell, (x, state), dynamic_shapes=shapes).module()
+    stored = io.BytesIO()
+    torch.export.save(torch.export.export(cell, (x, state), dynamic_shapes=shapes), stored)
+    stored.seek(0)
+    exported = torch.export.load(stored).module()
     x, state = _inputs(cell, BATCH + 2), cell.initial_state(BATCH + 2)
     _same("the exported step must compute the same at another batch size", exported(x, state), cell(x, state))
 

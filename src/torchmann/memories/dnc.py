@@ -133,6 +133,10 @@ class DNCMemory(Memory):
             self.initial_link(batch_size) if self.links else (),
         )
 
+    def initial_reads(self, batch_size: int) -> Tensor:
+        """As the constructor says."""
+        return self.initial_read(batch_size)
+
     def interface(self, interface_BS: Tensor) -> dict[str, Tensor]:
         """The activated fields of the interface vector by name, each ``[B, heads, ...]``."""
         fields = split_fields(interface_BS, self.fields)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from torchmann.core.start import Start
+from torchmann.core.state import named_leaves
 
 
 class Memory(nn.Module):
@@ -20,20 +20,19 @@ class Memory(nn.Module):
     Attributes:
         interface_size: how many numbers the memory takes per step.
         read_size: how many it gives back.
-        initial_read: where the reads start, before the first step.
     """
 
     interface_size: int
     read_size: int
-    initial_read: Start
 
     def initial_state(self, batch_size: int) -> Any:
         """The state before the first step."""
         raise TypeError(f"{type(self).__name__} must define initial_state(batch_size).")
 
     def initial_reads(self, batch_size: int) -> Tensor:
-        """What the controller sees as reads before the first step, ``[B, read_size]``."""
-        return self.initial_read(batch_size)
+        """What the controller sees as reads before the first step, ``[B, read_size]``; zeros unless overridden."""
+        _, leaf = next(named_leaves(self.initial_state(1)))
+        return leaf.new_zeros(batch_size, self.read_size)
 
 
 def split_fields(interface_BS: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:

@@ -53,9 +53,9 @@ class NTMMemory(Memory):
         reads: R, number of read heads.
         writes: V, number of write heads.
         shift_range: furthest shift of a head in one step; there are ``2 * shift_range + 1`` taps.
-        order: ``"read_first"``: all heads address the old memory, reads see it, then all write;
-            ``"write_first"``: reads address and see the new memory; ``"interleaved"``: read 0, write 0, read 1,
-            write 1, ..., each head sees the writes before it.
+        order: ``"read_first"``: all read heads, then all write heads, every one addressing the old memory;
+            ``"write_first"``: the read heads address and read the new memory; ``"interleaved"``: read 0, write 0,
+            read 1, write 1, ..., each head sees the writes before it.
         erase: ``"separate"``: each write head emits an erase vector; ``"coupled"``: ``M = w a + (1 - w) M``.
         key_activation: of keys and add vectors, ``"none"`` or ``"tanh"``.
         similarity: ``"cosine"``, ``"cosine_clamped"`` or ``"cosine_outside"``.
@@ -125,6 +125,10 @@ class NTMMemory(Memory):
             self.initial_write_weights(batch_size),
         )
 
+    def initial_reads(self, batch_size: int) -> Tensor:
+        """As the constructor says."""
+        return self.initial_read(batch_size)
+
     def heads(self, interface_BS: Tensor) -> tuple[Heads, Heads]:
         """The activated fields of the read heads and of the write heads."""
         fields = split_fields(interface_BS, self.read_fields | self.write_fields)
@@ -152,33 +156,39 @@ class NTMMemory(Memory):
         shifted_BHN = circular_shift(gated_BHN, heads["shift"])  # eq. 8
         return sharpening(shifted_BHN, heads["gamma"])  # eq. 9
 
-    def turns(self) -> Iterator[tuple[slice, slice]]:
-        """Which read heads, and after them which write heads, act together on one memory."""
-        if self.order != "interleaved":
-            yield slice(0, self.reads), slice(0, self.writes)
-            return
-        for turn in range(max(self.reads, self.writes)):
-            yield slice(turn, turn + 1), slice(turn, turn + 1)
+    def turns(self) -> Iterator[tuple[Literal["read", "write"], slice]]:
+        """Which heads act together, in order; each group sees the memory as the groups before it left it."""
+        reading, writing = slice(0, self.reads), slice(0, self.writes)
+        if self.order == "read_first":
+            yield from (("read", reading), ("write", writing))
+        elif self.order == "write_first":
+            yield from (("write", writing), ("read", reading))
+        else:
+            for head in range(max(self.reads, self.writes)):
+                if head < self.reads:
+                    yield "read", slice(head, head + 1)
+                if head < self.writes:
+                    yield "write", slice(head, head + 1)
 
     def forward(self, interface_BS: Tensor, state: NTMState) -> tuple[Tensor, NTMState]:
         """One step of reading and writing."""
         read_heads, write_heads = self.heads(interface_BS)
         memory_BNW = state.memory
         vectors, read_weights, write_weights = [], [], []
-        for reading, writing in self.turns():
-            reader = {name: field[:, reading] for name, field in read_heads.items()}
-            writer = {name: field[:, writing] for name, field in write_heads.items()}
-            old_BNW = memory_BNW
-            write_BHN = self.address(old_BNW, state.write_weights[:, writing], writer)
-            memory_BNW = erase_and_add(old_BNW, write_BHN, writer["erase"], writer["add"])  # eqs 3-4
-            seen_BNW = memory_BNW if self.order == "write_first" else old_BNW
-            read_BHN = self.address(seen_BNW, state.read_weights[:, reading], reader)
-            vectors.append(read(seen_BNW, read_BHN))  # eq. 2
-            read_weights.append(read_BHN)
-            write_weights.append(write_BHN)
+        for role, group in self.turns():
+            if role == "read":
+                heads = {name: field[:, group] for name, field in read_heads.items()}
+                weights_BHN = self.address(memory_BNW, state.read_weights[:, group], heads)
+                vectors.append(read(memory_BNW, weights_BHN))  # eq. 2
+                read_weights.append(weights_BHN)
+            else:
+                heads = {name: field[:, group] for name, field in write_heads.items()}
+                weights_BHN = self.address(memory_BNW, state.write_weights[:, group], heads)
+                memory_BNW = erase_and_add(memory_BNW, weights_BHN, heads["erase"], heads["add"])  # eqs 3-4
+                write_weights.append(weights_BHN)
         new = NTMState(memory_BNW, torch.cat(read_weights, 1), torch.cat(write_weights, 1))
-        for name, value in (("read_weights", new.read_weights), ("write_weights", new.write_weights)):
-            record(self, name, value)
+        record(self, "read_weights", new.read_weights)
+        record(self, "write_weights", new.write_weights)
         for role, heads in (("read", read_heads), ("write", write_heads)):
             for name, value in heads.items():
                 record(self, f"{role}_{name}", value)

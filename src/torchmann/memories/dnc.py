@@ -14,7 +14,7 @@ from torch import Tensor
 from torchmann.core.errors import require_positive, unknown_name
 from torchmann.core.gradients import stop_gradient
 from torchmann.core.recorder import record
-from torchmann.core.start import Start
+from torchmann.core.start import Start, StartKind
 from torchmann.core.state import state
 from torchmann.functional import (
     activation_named,
@@ -62,6 +62,7 @@ class DNCMemory(Memory):
         usage_gradient: let the gradient pass from usage into the write weighting of the step before.
         read_mode_softmax: over the ``"modes"`` of each head; ``"heads"`` is a defect of released code.
         initial_value: constant at which memory, weightings and reads start.
+        initial_reads: how the reads start: ``"constant"`` or ``"learned"``, from `initial_value`.
 
     Raises:
         OptionError: a size below one or an unknown name.
@@ -83,6 +84,7 @@ class DNCMemory(Memory):
         usage_gradient: bool = False,
         read_mode_softmax: Literal["modes", "heads"] = "modes",
         initial_value: float = 0.0,
+        initial_reads: StartKind = "constant",
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -120,7 +122,7 @@ class DNCMemory(Memory):
         if links:
             self.initial_precedence = Start((writes, slots), **at)
             self.initial_link = Start((writes, slots, slots), **at)
-        self.initial_read = Start((self.read_size,), value=initial_value, **at)
+        self.initial_read = Start((self.read_size,), initial_reads, value=initial_value, **at)
 
     def initial_state(self, batch_size: int) -> DNCState:
         """An empty, unused memory."""

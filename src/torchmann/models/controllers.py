@@ -8,6 +8,7 @@ from typing import Any
 from torchmann.cells import ElmanCell, FeedForwardCell, GRUCell, LayerNormLSTMCell, LSTMCell, Stacked
 from torchmann.core.cell import Controller
 from torchmann.core.errors import require_positive, unknown_name
+from torchmann.core.start import StartKind
 
 CONTROLLERS: dict[str, Callable[..., Controller]] = {
     "lstm": LSTMCell,
@@ -19,7 +20,15 @@ CONTROLLERS: dict[str, Callable[..., Controller]] = {
 
 
 def make_controller(
-    name: str, input_size: int, hidden_size: int, *, layers: int, clip: float | None, device: Any, dtype: Any
+    name: str,
+    input_size: int,
+    hidden_size: int,
+    *,
+    layers: int,
+    clip: float | None,
+    initial: StartKind,
+    device: Any,
+    dtype: Any,
 ) -> Controller:
     """A controller of `layers` layers.
 
@@ -29,6 +38,7 @@ def make_controller(
         hidden_size: of each layer.
         layers: how many.
         clip: of the state of LSTM controllers; the others stay in ±1 or keep no state, and ignore it.
+        initial: where the state starts; a feed-forward controller has none and ignores it.
         device: of the parameters.
         dtype: of the parameters.
 
@@ -42,5 +52,7 @@ def make_controller(
     options: dict[str, Any] = {"device": device, "dtype": dtype}
     if "lstm" in name:
         options["clip"] = clip
+    if name != "feedforward":
+        options["initial"] = initial
     cells = [make(input_size if layer == 0 else hidden_size, hidden_size, **options) for layer in range(layers)]
     return cells[0] if layers == 1 else Stacked(cells)

@@ -12,6 +12,7 @@ from torch import nn
 
 from torchmann.cells import LinearInterface, LinearReadout, MemoryAugmentedCell
 from torchmann.core.errors import unknown_name
+from torchmann.core.start import StartKind
 from torchmann.engines import Recurrent
 from torchmann.memories import DNCMemory, WritingPolicy
 from torchmann.models.contract import refuses_lstm_arguments
@@ -32,6 +33,7 @@ class DNC(Recurrent):
         links: keep temporal links; without them reads are by content only.
         controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"`` or ``"feedforward"``.
         layers: of the controller.
+        initial_controller: where the controller's state starts: ``"constant"`` 0, ``"learned"``, ``"tanh"`` of learned.
         writing: at which steps the memory is used; None is every step.
         clip: limit of the output and of an LSTM controller's state; None: no limit.
         clip_interface: limit of the interface vector; None: no limit.
@@ -40,10 +42,12 @@ class DNC(Recurrent):
         strength: activation of the strengths, ``"oneplus"`` or ``"softplus"``.
         key_activation: of keys and write vectors, ``"none"`` or ``"tanh"``.
         similarity: ``"cosine"``, ``"cosine_clamped"`` or ``"cosine_outside"``.
+        epsilon: of the similarity.
         usage_floor: lowest usage that the allocation sees.
         usage_gradient: let the gradient pass from usage into the previous write weighting.
         read_mode_softmax: over ``"modes"``; ``"heads"`` is a defect of released code.
         initial_value: constant at which memory, weightings and reads start.
+        initial_reads: how the reads start: ``"constant"`` or ``"learned"``, from `initial_value`.
         batch_first: input and output are ``[batch, time, features]``.
         engine: how the cell is unrolled.
         device: of the parameters.
@@ -64,6 +68,7 @@ class DNC(Recurrent):
         links: bool = True,
         controller: str = "lstm",
         layers: int = 1,
+        initial_controller: StartKind = "constant",
         writing: WritingPolicy | None = None,
         clip: float | None = 20.0,
         clip_interface: float | None = None,
@@ -72,10 +77,12 @@ class DNC(Recurrent):
         strength: str = "oneplus",
         key_activation: str = "none",
         similarity: str = "cosine",
+        epsilon: float = 1e-6,
         usage_floor: float = 1e-6,
         usage_gradient: bool = False,
         read_mode_softmax: Literal["modes", "heads"] = "modes",
         initial_value: float = 0.0,
+        initial_reads: StartKind = "constant",
         batch_first: bool = False,
         engine: str = "auto",
         device: Any = None,
@@ -91,13 +98,23 @@ class DNC(Recurrent):
             strength=strength,
             key_activation=key_activation,
             similarity=similarity,
+            epsilon=epsilon,
             usage_floor=usage_floor,
             usage_gradient=usage_gradient,
             read_mode_softmax=read_mode_softmax,
             initial_value=initial_value,
+            initial_reads=initial_reads,
             **at,
         )
-        driver = make_controller(controller, input_size + memory.read_size, hidden_size, layers=layers, clip=clip, **at)
+        driver = make_controller(
+            controller,
+            input_size + memory.read_size,
+            hidden_size,
+            layers=layers,
+            clip=clip,
+            initial=initial_controller,
+            **at,
+        )
         outputs = hidden_size if output_size is None else output_size
         cell = MemoryAugmentedCell(
             driver,

@@ -30,6 +30,7 @@ class NTM(Recurrent):
         output_size: features of an output step; None is `hidden_size`.
         controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"`` or ``"feedforward"``.
         layers: of the controller.
+        initial_controller: where the controller's state starts: ``"constant"`` 0, ``"learned"``, ``"tanh"`` of learned.
         writing: at which steps the memory is used; None is every step.
         head_input: what the heads see: ``"output"`` of the controller, or a feature such as ``"c"``.
         shift_range: furthest shift of a head in one step.
@@ -61,6 +62,7 @@ class NTM(Recurrent):
         output_size: int | None = None,
         controller: str = "lstm",
         layers: int = 1,
+        initial_controller: StartKind = "constant",
         writing: WritingPolicy | None = None,
         head_input: str = "output",
         shift_range: int = 1,
@@ -95,7 +97,15 @@ class NTM(Recurrent):
             initial_reads=initial_reads,
             **at,
         )
-        driver = make_controller(controller, input_size + memory.read_size, hidden_size, layers=layers, clip=clip, **at)
+        driver = make_controller(
+            controller,
+            input_size + memory.read_size,
+            hidden_size,
+            layers=layers,
+            clip=clip,
+            initial=initial_controller,
+            **at,
+        )
         outputs = hidden_size if output_size is None else output_size
         cell = MemoryAugmentedCell(
             driver,

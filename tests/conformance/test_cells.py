@@ -11,7 +11,7 @@ import torchmann as tm
 from torchmann.cells import ElmanCell, FeedForwardCell, GRUCell, LayerNormLSTMCell, LinearInterface, LSTMCell
 from torchmann.core import Cell
 from torchmann.engines import CHECKS
-from torchmann.memories import NTMMemory, Uniform
+from torchmann.memories import CachedUniform, NTMMemory, RandomSteps, Uniform
 
 
 def ntm_with_feedforward_controller() -> Cell:
@@ -44,7 +44,13 @@ CELLS: dict[str, Callable[[], Cell]] = {
     "dnc": lambda: tm.DNC(3, 6, slots=5, width=4, output_size=2).cell,
     "dnc-heads": lambda: tm.DNC(3, 6, slots=7, width=4, reads=3, writes=2).cell,
     "dnc-content": lambda: tm.DNC(3, 6, slots=5, width=4, links=False, controller="layernorm_lstm").cell,
+    "dnc-softmax-allocation": lambda: tm.DNC(3, 6, slots=5, width=4, writes=2, allocation="softmax").cell,
     "dnc-uniform": lambda: tm.DNC(3, 6, slots=5, width=4, writing=Uniform(3), controller="gru").cell,
+    "dnc-cached": lambda: tm.DNC(3, 6, slots=5, width=4, writing=CachedUniform(3, attention_size=4)).cell,
+    "dnc-random-hold-write": lambda: tm.DNC(3, 6, slots=5, width=4, writing=RandomSteps(0.5, hold="write")).cell,
+    "dnc-uniform-hold-read": lambda: tm.DNC(3, 6, slots=5, width=4, writing=Uniform(2, hold="read")).cell,
+    "ntm-cached": lambda: tm.NTM(3, 6, slots=5, width=4, layers=2, writing=CachedUniform(2)).cell,
+    "ntm-uniform-hold-write": lambda: tm.NTM(3, 6, slots=5, width=4, writing=Uniform(2, hold="write")).cell,
     "dnc-no-feedback": dnc_without_feedback,
 }
 

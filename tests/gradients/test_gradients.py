@@ -32,6 +32,7 @@ EQUATIONS: dict[str, tuple[Callable[..., Tensor], list[tuple[int, ...]]]] = {
     "retention": (F.retention, [(B, R), (B, R, N)]),
     "usage": (F.usage, [(B, N), (B, V, N), (B, N)]),
     "sorted_allocation": (F.sorted_allocation, [(B, N)]),
+    "softmax_allocation": (F.softmax_allocation, [(B, N), (B,)]),
     "temporal_link": (F.temporal_link, [(B, V, N, N), (B, V, N), (B, V, N)]),
     "precedence": (F.precedence, [(B, V, N), (B, V, N)]),
     "forward_weighting": (F.forward_weighting, [(B, V, N, N), (B, R, N)]),

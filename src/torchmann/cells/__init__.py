@@ -1,5 +1,6 @@
 """Anything with a step."""
 
+from torchmann.cells.cached_writing import CacheAttention, CacheState
 from torchmann.cells.elman import ElmanCell, ElmanState
 from torchmann.cells.feedforward import FeedForwardCell, FeedForwardState
 from torchmann.cells.gru import GRUCell, GRUState
@@ -14,6 +15,8 @@ from torchmann.cells.memory_augmented import (
 from torchmann.cells.stacked import Stacked, StackedState
 
 __all__ = [
+    "CacheAttention",
+    "CacheState",
     "ElmanCell",
     "ElmanState",
     "FeedForwardCell",

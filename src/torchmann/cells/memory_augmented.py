@@ -6,27 +6,39 @@ Shapes: B batch, I input, O output, H controller output, S interface.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from torchmann.cells.cached_writing import CacheAttention
 from torchmann.core.cell import DENSE, Cell, Controller, Step
 from torchmann.core.errors import OptionError, unknown_name
 from torchmann.core.precision import without_autocast
 from torchmann.core.recorder import record
 from torchmann.core.state import state
 from torchmann.memories.memory import Memory
-from torchmann.memories.writing import HOLD, EveryStep, WritingPolicy
+from torchmann.memories.writing import (
+    CACHE,
+    CACHED,
+    HOLD,
+    HOLD_READ,
+    HOLD_WRITE,
+    CachedUniform,
+    EveryStep,
+    WritingPolicy,
+)
 
 
 @state
 class MemoryAugmentedState(NamedTuple):
-    """The controller's state, the memory's state, and what was read last."""
+    """The controller's state, the memory's state, what was read last, and the cache of cached writing."""
 
     controller: Any
     memory: Any
     reads: Tensor  # [B, read_size]
+    cache: Any = ()  # CacheState, or empty
 
 
 class LinearInterface(nn.Module):
@@ -167,6 +179,10 @@ class MemoryAugmentedCell(Cell):
         elif output_size not in (None, readout.output_size):
             raise OptionError(f"output_size is {output_size}, but readout gives {readout.output_size}; pass one.")
         self.readout = readout
+        self.attention: Any = None
+        if isinstance(self.writing, CachedUniform):
+            interval, size = self.writing.interval, self.writing.attention_size
+            self.attention = CacheAttention(interval, controller.output_size, memory.read_size, size, **at)
         self.input_size = controller.input_size - fed_back
         self.output_size = readout.output_size
 
@@ -176,6 +192,7 @@ class MemoryAugmentedCell(Cell):
             self.controller.initial_state(batch_size),
             self.memory.initial_state(batch_size),
             self.memory.initial_reads(batch_size),
+            () if self.attention is None else self.attention.initial_state(batch_size),
         )
 
     def noise_spec(self, batch_size: int) -> Any:
@@ -187,27 +204,59 @@ class MemoryAugmentedCell(Cell):
         return self.writing.schedule(length, start)
 
     def step_of_kind(self, kind: Hashable) -> Step:
-        """``"dense"`` or ``"hold"``."""
-        if kind == HOLD:
-            return self.hold
-        if kind == DENSE:
-            return self
-        raise unknown_name("step kind", kind, (DENSE, HOLD))
+        """The step of a kind of `torchmann.memories.writing`.
+
+        Raises:
+            OptionError: unknown kind, or a caching one without `CachedUniform` as the cell's policy.
+        """
+        steps: dict[Hashable, Step] = {
+            DENSE: self,
+            HOLD: self.hold,
+            HOLD_WRITE: partial(self.step, use=self.memory.only_read),
+            HOLD_READ: partial(self.step, use=self.memory.only_write),
+        }
+        if self.attention is not None:
+            steps |= {CACHE: self.cache, CACHED: self.cached}
+        elif kind in (CACHE, CACHED):
+            raise OptionError("cached writing has parameters: build the cell with writing=CachedUniform(interval).")
+        if kind not in steps:
+            raise unknown_name("step kind", kind, [str(known) for known in steps])
+        return steps[kind]
 
     def forward(self, x: Tensor, state: MemoryAugmentedState, noise: Any = None) -> tuple[Tensor, MemoryAugmentedState]:
         """A complete step: control, write, read."""
+        return self.step(x, state, noise, use=self.memory)
+
+    def step(
+        self, x: Tensor, state: MemoryAugmentedState, noise: Any = None, *, use: Step
+    ) -> tuple[Tensor, MemoryAugmentedState]:
+        """A step of the controller and of what `use` does with the memory."""
         h, controller = self.control(x, state, noise)
         interface_BS = self.interface({"output": h, **self.controller.features(controller)})
         with without_autocast(x.device.type):
-            reads, memory = self.memory(interface_BS.type_as(state.reads), state.memory)
+            reads, memory = use(interface_BS.type_as(state.reads), state.memory)
+        reads = state.reads if reads is None else reads
         record(self, "reads", reads)
-        return self.readout(h, reads), MemoryAugmentedState(controller, memory, reads)
+        return self.readout(h, reads), state._replace(controller=controller, memory=memory, reads=reads)
 
     def hold(self, x: Tensor, state: MemoryAugmentedState, noise: Any = None) -> tuple[Tensor, MemoryAugmentedState]:
         """A step of the controller alone: the memory is not touched, the last reads stay."""
         h, controller = self.control(x, state, noise)
         record(self, "reads", state.reads)
         return self.readout(h, state.reads), state._replace(controller=controller)
+
+    def cache(self, x: Tensor, state: MemoryAugmentedState, noise: Any = None) -> tuple[Tensor, MemoryAugmentedState]:
+        """A held step that puts the controller's last hidden vector into the cache."""
+        hidden_BH = self.controller.hidden(state.controller)
+        return self.hold(x, state._replace(cache=self.attention.append(state.cache, hidden_BH)), noise)
+
+    def cached(self, x: Tensor, state: MemoryAugmentedState, noise: Any = None) -> tuple[Tensor, MemoryAugmentedState]:
+        """A complete step from the attention over the cache, ``(o_t, h_t) = f(a_t, r_{t-1}, x_t)``; empties it."""
+        hidden_BH = self.controller.hidden(state.controller)
+        cache = self.attention.append(state.cache, hidden_BH)
+        mixed_BH = self.attention(cache, hidden_BH, state.reads)
+        controller = self.controller.with_hidden(state.controller, mixed_BH)
+        return self(x, state._replace(controller=controller, cache=self.attention.clear(cache)), noise)
 
     def control(self, x: Tensor, state: MemoryAugmentedState, noise: Any) -> tuple[Tensor, Any]:
         """The controller's step on the input and, with feedback, the reads of the step before."""

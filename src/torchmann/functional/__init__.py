@@ -1,7 +1,7 @@
 """Pure reference mathematics: each function is one equation of a paper."""
 
 from torchmann.functional.activations import activation_named, oneplus
-from torchmann.functional.allocation import retention, sorted_allocation, usage
+from torchmann.functional.allocation import retention, softmax_allocation, sorted_allocation, usage
 from torchmann.functional.content import content_weighting, cosine, cosine_clamped, cosine_outside, similarity_named
 from torchmann.functional.linkage import backward_weighting, forward_weighting, precedence, temporal_link
 from torchmann.functional.location import circular_shift, interpolation, sharpening
@@ -24,6 +24,7 @@ __all__ = [
     "retention",
     "sharpening",
     "similarity_named",
+    "softmax_allocation",
     "sorted_allocation",
     "temporal_link",
     "usage",

@@ -43,3 +43,12 @@ def sorted_allocation(usage_BN: Tensor, floor: float = 1e-6) -> Tensor:
     one_B1 = torch.ones_like(ascending_BN[:, :1])
     before_BN = torch.cat([one_B1, ascending_BN[:, :-1]], dim=-1).cumprod(-1)
     return torch.zeros_like(usage_BN).scatter(-1, order_BN, (1 - ascending_BN) * before_BN)
+
+
+def softmax_allocation(usage_BN: Tensor, strength_B: Tensor) -> Tensor:
+    """``a[i] = softmax_i(beta (1 - u[i]))``: differentiable allocation, without a sort; ``[B, N]``.
+
+    It always sums to one, where the sorted rule sums to ``1 - prod(u)``: a full memory is not protected by it.
+    Source: "Differentiable memory allocation" for the DNC, eq. 10.
+    """
+    return (strength_B.unsqueeze(-1) * (1 - usage_BN)).softmax(-1)

@@ -3,16 +3,27 @@
 from torchmann.memories.dnc import DNCMemory, DNCState
 from torchmann.memories.memory import Memory
 from torchmann.memories.ntm import NTMMemory, NTMState
-from torchmann.memories.writing import HOLD, EveryStep, Uniform, WritingPolicy
+from torchmann.memories.writing import (
+    CachedUniform,
+    DenseFrom,
+    EveryStep,
+    RandomSteps,
+    Uniform,
+    WritingPolicy,
+    optimal_interval,
+)
 
 __all__ = [
-    "HOLD",
+    "CachedUniform",
     "DNCMemory",
     "DNCState",
+    "DenseFrom",
     "EveryStep",
     "Memory",
     "NTMMemory",
     "NTMState",
+    "RandomSteps",
     "Uniform",
     "WritingPolicy",
+    "optimal_interval",
 ]

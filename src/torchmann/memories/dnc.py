@@ -22,10 +22,12 @@ from torchmann.functional import (
     content_weighting,
     erase_and_add,
     forward_weighting,
+    oneplus,
     precedence,
     read,
     retention,
     similarity_named,
+    softmax_allocation,
     sorted_allocation,
     temporal_link,
     usage,
@@ -54,6 +56,8 @@ class DNCMemory(Memory):
         reads: R, number of read heads.
         writes: V, number of write heads; they allocate in turn, and each has a link matrix of its own.
         links: keep the order of writing and offer it to the read heads; without, reads are by content only.
+        allocation: which free slot to write: ``"sorted"`` by usage, or differentiable ``"softmax"`` of non-usage with
+            a strength of its own, one more number of the interface for each write head (DMA).
         strength: activation of the strengths: ``"oneplus"``, or ``"softplus"`` as in released code.
         key_activation: of keys and write vectors, ``"none"`` or ``"tanh"``.
         similarity: ``"cosine"``, ``"cosine_clamped"`` or ``"cosine_outside"``.
@@ -76,6 +80,7 @@ class DNCMemory(Memory):
         reads: int = 1,
         writes: int = 1,
         links: bool = True,
+        allocation: Literal["sorted", "softmax"] = "sorted",
         strength: str = "oneplus",
         key_activation: str = "none",
         similarity: str = "cosine",
@@ -92,6 +97,8 @@ class DNCMemory(Memory):
         require_positive(slots=slots, width=width, reads=reads, writes=writes)
         if read_mode_softmax not in ("modes", "heads"):
             raise unknown_name("read_mode_softmax", read_mode_softmax, ("modes", "heads"))
+        if allocation not in ("sorted", "softmax"):
+            raise unknown_name("allocation", allocation, ("sorted", "softmax"))
         self.slots, self.width, self.reads, self.writes, self.links = slots, width, reads, writes, links
         self.strength = activation_named(strength)
         self.key_activation = activation_named(key_activation)
@@ -111,6 +118,9 @@ class DNCMemory(Memory):
         }
         if links:  # per head: one backward mode for each write head, content, one forward mode for each write head
             self.fields["read_mode"] = (reads, 1 + 2 * writes)
+        if allocation == "softmax":
+            self.fields["allocation_strength"] = (writes,)
+        self.allocation_rule = allocation
         self.interface_size = fields_size(self.fields)
         self.read_size = reads * width
 
@@ -148,6 +158,8 @@ class DNCMemory(Memory):
             fields[name] = self.strength(fields[name])
         for name in ("erase", "free_gate", "allocation_gate", "write_gate"):
             fields[name] = fields[name].sigmoid()
+        if self.allocation_rule == "softmax":
+            fields["allocation_strength"] = oneplus(fields["allocation_strength"])  # in [1, inf), as eq. 10 asks
         if self.links:
             fields["read_mode"] = fields["read_mode"].softmax(self.read_mode_axis)
         for name, value in fields.items():
@@ -164,7 +176,10 @@ class DNCMemory(Memory):
         intensity_BV = fields["allocation_gate"] * fields["write_gate"]
         allocations = []
         for head in range(self.writes):
-            allocation_BN = sorted_allocation(usage_BN, self.usage_floor)
+            if self.allocation_rule == "softmax":
+                allocation_BN = softmax_allocation(usage_BN, fields["allocation_strength"][:, head])
+            else:
+                allocation_BN = sorted_allocation(usage_BN, self.usage_floor)
             allocations.append(allocation_BN)
             usage_BN = usage_BN + (1 - usage_BN) * intensity_BV[:, head : head + 1] * allocation_BN
         return torch.stack(allocations, dim=1)
@@ -178,35 +193,52 @@ class DNCMemory(Memory):
         allocation_gate_BV1 = fields["allocation_gate"].unsqueeze(-1)
         return fields["write_gate"].unsqueeze(-1) * torch.lerp(content_BVN, allocation_BVN, allocation_gate_BV1)
 
-    def read_weighting(self, fields: dict[str, Tensor], previous_BRN: Tensor, new: DNCState) -> Tensor:
-        """``w^r_t = pi[back] b + pi[content] c + pi[forward] f`` ``[B, R, N]``, in the new memory."""
-        similarity_BRN = self.similarity(fields["read_key"], new.memory, self.epsilon)
+    def read_weighting(self, fields: dict[str, Tensor], state: DNCState) -> Tensor:
+        """``w^r_t = pi[back] b + pi[content] c + pi[forward] f`` ``[B, R, N]``, in the memory and links of `state`."""
+        similarity_BRN = self.similarity(fields["read_key"], state.memory, self.epsilon)
         content_BRN = content_weighting(similarity_BRN, fields["read_strength"])
         if not self.links:
             return content_BRN
         ways_BRMN = torch.cat(
             [
-                backward_weighting(new.link, previous_BRN),
+                backward_weighting(state.link, state.read_weights),
                 content_BRN.unsqueeze(2),
-                forward_weighting(new.link, previous_BRN),
+                forward_weighting(state.link, state.read_weights),
             ],
             dim=2,
         )
         return (fields["read_mode"].unsqueeze(2) @ ways_BRMN).squeeze(2)
 
-    def forward(self, interface_BS: Tensor, state: DNCState) -> tuple[Tensor, DNCState]:
-        """One step: free, allocate, write, link, read."""
-        fields = self.interface(interface_BS)
+    def write(self, fields: dict[str, Tensor], state: DNCState) -> DNCState:
+        """Free, allocate, write, link."""
         usage_BN = self.used(fields, state)
         write_BVN = self.write_weighting(usage_BN, fields, state.memory)
         memory_BNW = erase_and_add(state.memory, write_BVN, fields["erase"], fields["write_vector"])
-        new = DNCState(memory_BNW, usage_BN, write_BVN, state.read_weights, state.precedence, state.link)
-        if self.links:
-            new = new._replace(
-                link=temporal_link(state.link, state.precedence, write_BVN),  # with the precedence of before
-                precedence=precedence(state.precedence, write_BVN),
-            )
-        new = new._replace(read_weights=self.read_weighting(fields, state.read_weights, new))
-        for name in ("usage", "write_weights", "read_weights"):
-            record(self, name, getattr(new, name))
-        return read(memory_BNW, new.read_weights).flatten(1), new
+        record(self, "usage", usage_BN)
+        record(self, "write_weights", write_BVN)
+        new = state._replace(memory=memory_BNW, usage=usage_BN, write_weights=write_BVN)
+        if not self.links:
+            return new
+        return new._replace(
+            link=temporal_link(state.link, state.precedence, write_BVN),  # with the precedence of before
+            precedence=precedence(state.precedence, write_BVN),
+        )
+
+    def read(self, fields: dict[str, Tensor], state: DNCState) -> tuple[Tensor, DNCState]:
+        """Look up in the memory as it is."""
+        read_BRN = self.read_weighting(fields, state)
+        record(self, "read_weights", read_BRN)
+        return read(state.memory, read_BRN).flatten(1), state._replace(read_weights=read_BRN)
+
+    def forward(self, interface_BS: Tensor, state: DNCState) -> tuple[Tensor, DNCState]:
+        """One step: write, then read the new memory."""
+        fields = self.interface(interface_BS)
+        return self.read(fields, self.write(fields, state))
+
+    def only_read(self, interface_BS: Tensor, state: DNCState) -> tuple[Tensor, DNCState]:
+        """Read; memory, usage and links stay."""
+        return self.read(self.interface(interface_BS), state)
+
+    def only_write(self, interface_BS: Tensor, state: DNCState) -> tuple[None, DNCState]:
+        """Write; the read weightings stay."""
+        return None, self.write(self.interface(interface_BS), state)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from torchmann.core.errors import OptionError
 from torchmann.core.state import named_leaves
 
 
@@ -33,6 +34,14 @@ class Memory(nn.Module):
         """What the controller sees as reads before the first step, ``[B, read_size]``; zeros unless overridden."""
         _, leaf = next(named_leaves(self.initial_state(1)))
         return leaf.new_zeros(batch_size, self.read_size)
+
+    def only_read(self, interface_BS: Tensor, state: Any) -> tuple[Tensor | None, Any]:
+        """A step that reads but does not write (``hold_write``)."""
+        raise OptionError(f"{type(self).__name__} has no step that only reads; write with hold='both'.")
+
+    def only_write(self, interface_BS: Tensor, state: Any) -> tuple[Tensor | None, Any]:
+        """A step that writes but does not read (``hold_read``): None in place of reads."""
+        raise OptionError(f"{type(self).__name__} has no step that only writes; write with hold='both'.")
 
 
 def split_fields(interface_BS: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:

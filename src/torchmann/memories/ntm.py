@@ -132,7 +132,11 @@ class NTMMemory(Memory):
     def heads(self, interface_BS: Tensor) -> tuple[Heads, Heads]:
         """The activated fields of the read heads and of the write heads."""
         fields = split_fields(interface_BS, self.read_fields | self.write_fields)
-        return self._activated(fields, "read"), self._activated(fields, "write")
+        read_heads, write_heads = self._activated(fields, "read"), self._activated(fields, "write")
+        for role, heads in (("read", read_heads), ("write", write_heads)):
+            for name, value in heads.items():
+                record(self, f"{role}_{name}", value)
+        return read_heads, write_heads
 
     def _activated(self, fields: dict[str, Tensor], role: str) -> Heads:
         heads = {
@@ -173,23 +177,47 @@ class NTMMemory(Memory):
     def forward(self, interface_BS: Tensor, state: NTMState) -> tuple[Tensor, NTMState]:
         """One step of reading and writing."""
         read_heads, write_heads = self.heads(interface_BS)
-        memory_BNW = state.memory
-        vectors, read_weights, write_weights = [], [], []
+        vectors = []
         for role, group in self.turns():
             if role == "read":
-                heads = {name: field[:, group] for name, field in read_heads.items()}
-                weights_BHN = self.address(memory_BNW, state.read_weights[:, group], heads)
-                vectors.append(read(memory_BNW, weights_BHN))  # eq. 2
-                read_weights.append(weights_BHN)
+                reads, state = self.read(read_heads, group, state)
+                vectors.append(reads)
             else:
-                heads = {name: field[:, group] for name, field in write_heads.items()}
-                weights_BHN = self.address(memory_BNW, state.write_weights[:, group], heads)
-                memory_BNW = erase_and_add(memory_BNW, weights_BHN, heads["erase"], heads["add"])  # eqs 3-4
-                write_weights.append(weights_BHN)
-        new = NTMState(memory_BNW, torch.cat(read_weights, 1), torch.cat(write_weights, 1))
-        record(self, "read_weights", new.read_weights)
-        record(self, "write_weights", new.write_weights)
-        for role, heads in (("read", read_heads), ("write", write_heads)):
-            for name, value in heads.items():
-                record(self, f"{role}_{name}", value)
-        return torch.cat(vectors, 1).flatten(1), new
+                state = self.write(write_heads, group, state)
+        record(self, "read_weights", state.read_weights)
+        record(self, "write_weights", state.write_weights)
+        return torch.cat(vectors, 1).flatten(1), state
+
+    def read(self, heads: Heads, group: slice, state: NTMState) -> tuple[Tensor, NTMState]:
+        """A group of read heads addresses the memory as it is and reads ``[B, H, W]`` (eq. 2)."""
+        mine = {name: field[:, group] for name, field in heads.items()}
+        weights_BHN = self.address(state.memory, state.read_weights[:, group], mine)
+        read_weights = replaced(state.read_weights, group, weights_BHN)
+        return read(state.memory, weights_BHN), state._replace(read_weights=read_weights)
+
+    def write(self, heads: Heads, group: slice, state: NTMState) -> NTMState:
+        """A group of write heads addresses the memory as it is and writes to it (eqs 3-4)."""
+        mine = {name: field[:, group] for name, field in heads.items()}
+        weights_BHN = self.address(state.memory, state.write_weights[:, group], mine)
+        memory_BNW = erase_and_add(state.memory, weights_BHN, mine["erase"], mine["add"])
+        write_weights = replaced(state.write_weights, group, weights_BHN)
+        return state._replace(memory=memory_BNW, write_weights=write_weights)
+
+    def only_read(self, interface_BS: Tensor, state: NTMState) -> tuple[Tensor, NTMState]:
+        """Read; the memory and the write weightings stay."""
+        reads, state = self.read(self.heads(interface_BS)[0], slice(0, self.reads), state)
+        record(self, "read_weights", state.read_weights)
+        return reads.flatten(1), state
+
+    def only_write(self, interface_BS: Tensor, state: NTMState) -> tuple[None, NTMState]:
+        """Write; the read weightings stay."""
+        state = self.write(self.heads(interface_BS)[1], slice(0, self.writes), state)
+        record(self, "write_weights", state.write_weights)
+        return None, state
+
+
+def replaced(weights_BHN: Tensor, group: slice, new_BHN: Tensor) -> Tensor:
+    """The weightings of all heads, with those of a group replaced."""
+    if new_BHN.shape[1] == weights_BHN.shape[1]:
+        return new_BHN
+    return torch.cat([weights_BHN[:, : group.start], new_BHN, weights_BHN[:, group.stop :]], dim=1)

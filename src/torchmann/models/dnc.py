@@ -31,6 +31,7 @@ class DNC(Recurrent):
         writes: number of write heads.
         output_size: features of an output step; None is `hidden_size`.
         links: keep temporal links; without them reads are by content only.
+        allocation: ``"sorted"`` by usage, or differentiable ``"softmax"`` (DMA).
         controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"`` or ``"feedforward"``.
         layers: of the controller.
         initial_controller: where the controller's state starts: ``"constant"`` 0, ``"learned"``, ``"tanh"`` of learned.
@@ -66,6 +67,7 @@ class DNC(Recurrent):
         writes: int = 1,
         output_size: int | None = None,
         links: bool = True,
+        allocation: Literal["sorted", "softmax"] = "sorted",
         controller: str = "lstm",
         layers: int = 1,
         initial_controller: StartKind = "constant",
@@ -95,6 +97,7 @@ class DNC(Recurrent):
             reads=reads,
             writes=writes,
             links=links,
+            allocation=allocation,
             strength=strength,
             key_activation=key_activation,
             similarity=similarity,

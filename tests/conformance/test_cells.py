@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 
 import torchmann as tm
-from torchmann.cells import ElmanCell, FeedForwardCell, GRUCell, LayerNormLSTMCell, LinearInterface, LSTMCell
+from torchmann.cells import (
+    ElmanCell,
+    FeedForwardCell,
+    GRUCell,
+    LayeredInterface,
+    LayerNormLSTMCell,
+    LinearInterface,
+    LSTMCell,
+    Normalised,
+)
 from torchmann.core import Cell
 from torchmann.engines import CHECKS
-from torchmann.memories import CachedUniform, NTMMemory, RandomSteps, Uniform
+from torchmann.memories import (
+    CachedUniform,
+    Distributed,
+    DNCMemory,
+    Memory,
+    NTMMemory,
+    RandomSteps,
+    StructuredNTMMemory,
+    Uniform,
+)
 
 
 def ntm_with_feedforward_controller() -> Cell:
@@ -24,6 +43,22 @@ def dnc_without_feedback() -> Cell:
     controller = tm.Stacked([GRUCell(3, 6), LSTMCell(6, 5)], dropout=0.3)
     interface = LinearInterface(controller, memory, source="1.c")
     return tm.MemoryAugmentedCell(controller, memory, interface=interface, feedback=False)
+
+
+def distributed(make_block: Callable[[], Memory], blocks: int, **options: bool) -> Cell:
+    memory = Distributed(make_block, blocks, **options)
+    controller = Normalised(LSTMCell(3 + memory.read_size, 6))
+    return tm.MemoryAugmentedCell(controller, memory, bypass_dropout=0.2, output_size=2)
+
+
+def layered(levels: int) -> Cell:
+    memory = StructuredNTMMemory(5, 4, levels=levels)
+    controller = tm.Stacked([LSTMCell(3 + 4, 5), *(LSTMCell(5, 5) for _ in range(levels - 1))])
+    return tm.MemoryAugmentedCell(controller, memory, interface=LayeredInterface(controller, memory))
+
+
+def structured(**options: Any) -> Cell:
+    return tm.MemoryAugmentedCell(LSTMCell(3 + 4, 6), StructuredNTMMemory(5, 4, **options), output_size=2)
 
 
 CELLS: dict[str, Callable[[], Cell]] = {
@@ -51,6 +86,13 @@ CELLS: dict[str, Callable[[], Cell]] = {
     "dnc-uniform-hold-read": lambda: tm.DNC(3, 6, slots=5, width=4, writing=Uniform(2, hold="read")).cell,
     "ntm-cached": lambda: tm.NTM(3, 6, slots=5, width=4, layers=2, writing=CachedUniform(2)).cell,
     "ntm-uniform-hold-write": lambda: tm.NTM(3, 6, slots=5, width=4, writing=Uniform(2, hold="write")).cell,
+    "ntm1": lambda: structured(written="first"),
+    "ntm2": lambda: structured(levels=3),
+    "ntm2-shared-heads-fixed-mixing": lambda: structured(shared_heads=True, trained=False),
+    "ntm3": lambda: layered(2),
+    "dam": lambda: distributed(lambda: DNCMemory(5, 4, reads=2, links=False), 2),
+    "dam-gated-retention": lambda: distributed(lambda: DNCMemory(5, 4, links=False), 3, gated_retention=True),
+    "distributed-ntm": lambda: distributed(lambda: NTMMemory(5, 4, reads=2), 2),
     "dnc-no-feedback": dnc_without_feedback,
 }
 

@@ -25,6 +25,7 @@ EQUATIONS: dict[str, tuple[Callable[..., Tensor], list[tuple[int, ...]]]] = {
     "cosine": (F.cosine, [(B, R, W), (B, N, W)]),
     "cosine_clamped": (F.cosine_clamped, [(B, R, W), (B, N, W)]),
     "cosine_outside": (F.cosine_outside, [(B, R, W), (B, N, W)]),
+    "cosine_product": (F.cosine_product, [(B, R, W), (B, N, W)]),
     "content_weighting": (F.content_weighting, [(B, R, N), (B, R)]),
     "interpolation": (F.interpolation, [(B, R, N), (B, R, N), (B, R)]),
     "circular_shift": (F.circular_shift, [(B, R, N), (B, R, 3)]),

@@ -5,8 +5,9 @@ Shapes: B batch, I input, O output, H controller output, S interface.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torchmann.cells.cached_writing import CacheAttention
 from torchmann.core.cell import DENSE, Cell, Controller, Step
 from torchmann.core.errors import OptionError, unknown_name
+from torchmann.core.noise import Draw
 from torchmann.core.precision import without_autocast
 from torchmann.core.recorder import record
 from torchmann.core.state import state
@@ -30,6 +32,9 @@ from torchmann.memories.writing import (
     WritingPolicy,
 )
 
+MemoryUse = Callable[[Tensor, Any], tuple[Tensor | None, Any]]
+"""What a step does with the memory: ``(interface, state) -> (reads or None, state)``."""
+
 
 @state
 class MemoryAugmentedState(NamedTuple):
@@ -39,6 +44,13 @@ class MemoryAugmentedState(NamedTuple):
     memory: Any
     reads: Tensor  # [B, read_size]
     cache: Any = ()  # CacheState, or empty
+
+
+class MemoryAugmentedNoise(NamedTuple):
+    """The controller's noise, and which of its outputs the bypass to the readout keeps (1) or drops (0)."""
+
+    controller: Any
+    kept: Any  # [B, H]
 
 
 class LinearInterface(nn.Module):
@@ -68,7 +80,7 @@ class LinearInterface(nn.Module):
         if source not in sizes:
             raise unknown_name("source of the interface", source, sizes)
         self.source, self.clip = source, clip
-        self.linear = _xavier_linear(sizes[source], memory.interface_size, bias, device, dtype)
+        self.linear = xavier_linear(sizes[source], memory.interface_size, bias, device, dtype)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         """The interface ``[B, S]``."""
@@ -86,12 +98,13 @@ class Readout(nn.Module):
 
 
 class LinearReadout(Readout):
-    """``y = W [h ; reads] + b``: the output sees the controller and what it just read.
+    """``y = W [h ; reads] + b``: the output sees the controller and what it just read; optionally through ReLU layers.
 
     Args:
         hidden_size: H.
         read_size: width of all reads.
         output_size: O.
+        layers: widths of ReLU layers before the last map.
         bias: add b.
         clip: limit the output to ±clip; None: no limit.
     """
@@ -102,6 +115,7 @@ class LinearReadout(Readout):
         read_size: int,
         output_size: int,
         *,
+        layers: Sequence[int] = (),
         bias: bool = True,
         clip: float | None = None,
         device: Any = None,
@@ -109,14 +123,20 @@ class LinearReadout(Readout):
     ) -> None:
         super().__init__()
         self.output_size, self.clip = output_size, clip
-        self.linear = _xavier_linear(hidden_size + read_size, output_size, bias, device, dtype)
+        widths = [hidden_size + read_size, *layers]
+        self.layers = nn.ModuleList(xavier_linear(i, o, True, device, dtype) for i, o in pairwise(widths))
+        self.linear = xavier_linear(widths[-1], output_size, bias, device, dtype)
 
     def forward(self, hidden: Tensor, reads: Tensor) -> Tensor:
         """The output ``[B, O]``."""
-        return _clipped(self.linear(torch.cat([hidden, reads], dim=-1)), self.clip)
+        seen = torch.cat([hidden, reads], dim=-1)
+        for layer in self.layers:
+            seen = layer(seen).relu()
+        return _clipped(self.linear(seen), self.clip)
 
 
-def _xavier_linear(inputs: int, outputs: int, bias: bool, device: Any, dtype: torch.dtype | None) -> nn.Linear:
+def xavier_linear(inputs: int, outputs: int, bias: bool, device: Any, dtype: torch.dtype | None) -> nn.Linear:
+    """A linear layer with Xavier-uniform weights and a bias of zero."""
     linear = nn.Linear(inputs, outputs, bias=bias, device=device, dtype=dtype)
     nn.init.xavier_uniform_(linear.weight)
     if bias:
@@ -143,6 +163,8 @@ class MemoryAugmentedCell(Cell):
         interface: module ``features -> [B, S]``, features being a mapping with the controller's ``"output"`` and
             its `Controller.features`; None is a `LinearInterface`.
         feedback: show the reads to the controller at the next step.
+        bypass_dropout: probability with which the readout does not see an output of the controller, in training; the
+            way through the memory is not concerned.
         output_size: O of the default readout; None is the controller's output size.
 
     Raises:
@@ -158,6 +180,7 @@ class MemoryAugmentedCell(Cell):
         readout: Readout | None = None,
         interface: nn.Module | None = None,
         feedback: bool = True,
+        bypass_dropout: float = 0.0,
         output_size: int | None = None,
         device: Any = None,
         dtype: torch.dtype | None = None,
@@ -169,7 +192,10 @@ class MemoryAugmentedCell(Cell):
                 f"controller takes {controller.input_size} features, but {fed_back} reads are fed back to it: "
                 f"build it with input_size + {fed_back} features, or pass feedback=False."
             )
-        self.controller, self.memory, self.feedback = controller, memory, feedback
+        if not 0 <= bypass_dropout < 1:
+            raise OptionError(f"bypass_dropout must be in [0, 1), got {bypass_dropout}.")
+        self.controller, self.memory = controller, memory
+        self.feedback, self.bypass_dropout = feedback, bypass_dropout
         self.writing: WritingPolicy = writing if writing is not None else EveryStep()
         at: dict[str, Any] = {"device": device, "dtype": dtype}
         self.interface = interface if interface is not None else LinearInterface(controller, memory, **at)
@@ -196,8 +222,11 @@ class MemoryAugmentedCell(Cell):
         )
 
     def noise_spec(self, batch_size: int) -> Any:
-        """The controller's."""
-        return self.controller.noise_spec(batch_size)
+        """The controller's, and the mask of the bypass if there is dropout."""
+        controller, kept = self.controller.noise_spec(batch_size), None
+        if self.bypass_dropout:
+            kept = Draw((batch_size, self.controller.output_size), "bernoulli", 1 - self.bypass_dropout)
+        return None if controller is None and kept is None else MemoryAugmentedNoise(controller, kept)
 
     def schedule(self, length: int, start: int = 0) -> Sequence[Hashable]:
         """What the writing policy says."""
@@ -228,7 +257,7 @@ class MemoryAugmentedCell(Cell):
         return self.step(x, state, noise, use=self.memory)
 
     def step(
-        self, x: Tensor, state: MemoryAugmentedState, noise: Any = None, *, use: Step
+        self, x: Tensor, state: MemoryAugmentedState, noise: Any = None, *, use: MemoryUse
     ) -> tuple[Tensor, MemoryAugmentedState]:
         """A step of the controller and of what `use` does with the memory."""
         h, controller = self.control(x, state, noise)
@@ -237,13 +266,14 @@ class MemoryAugmentedCell(Cell):
             reads, memory = use(interface_BS.type_as(state.reads), state.memory)
         reads = state.reads if reads is None else reads
         record(self, "reads", reads)
-        return self.readout(h, reads), state._replace(controller=controller, memory=memory, reads=reads)
+        new = state._replace(controller=controller, memory=memory, reads=reads)
+        return self.readout(self.bypass(h, noise), reads), new
 
     def hold(self, x: Tensor, state: MemoryAugmentedState, noise: Any = None) -> tuple[Tensor, MemoryAugmentedState]:
         """A step of the controller alone: the memory is not touched, the last reads stay."""
         h, controller = self.control(x, state, noise)
         record(self, "reads", state.reads)
-        return self.readout(h, state.reads), state._replace(controller=controller)
+        return self.readout(self.bypass(h, noise), state.reads), state._replace(controller=controller)
 
     def cache(self, x: Tensor, state: MemoryAugmentedState, noise: Any = None) -> tuple[Tensor, MemoryAugmentedState]:
         """A held step that puts the controller's last hidden vector into the cache."""
@@ -261,7 +291,13 @@ class MemoryAugmentedCell(Cell):
     def control(self, x: Tensor, state: MemoryAugmentedState, noise: Any) -> tuple[Tensor, Any]:
         """The controller's step on the input and, with feedback, the reads of the step before."""
         seen = torch.cat([x, state.reads.type_as(x)], dim=-1) if self.feedback else x
-        return self.controller(seen, state.controller, noise)
+        return self.controller(seen, state.controller, None if noise is None else noise.controller)
+
+    def bypass(self, h: Tensor, noise: Any) -> Tensor:
+        """What the readout sees of the controller's output: with dropout in training, all of it in evaluation."""
+        if noise is None or noise.kept is None:
+            return h
+        return h * noise.kept / (1 - self.bypass_dropout)
 
     def penalties(self, state: MemoryAugmentedState) -> dict[str, Tensor]:
         """The controller's."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -55,6 +57,17 @@ class Recorder:
     def __exit__(self, *exception: Any) -> None:
         global _active
         _active = None
+
+    @staticmethod
+    @contextmanager
+    def paused() -> Iterator[None]:
+        """Within this context nothing is recorded: under `vmap` there is no value that could be kept."""
+        global _active
+        before, _active = _active, None
+        try:
+            yield
+        finally:
+            _active = before
 
     def take(self, module: nn.Module, name: str, value: Tensor) -> None:
         """Append one step's value; called through `record`."""

@@ -2,7 +2,14 @@
 
 from torchmann.functional.activations import activation_named, oneplus
 from torchmann.functional.allocation import retention, softmax_allocation, sorted_allocation, usage
-from torchmann.functional.content import content_weighting, cosine, cosine_clamped, cosine_outside, similarity_named
+from torchmann.functional.content import (
+    content_weighting,
+    cosine,
+    cosine_clamped,
+    cosine_outside,
+    cosine_product,
+    similarity_named,
+)
 from torchmann.functional.linkage import backward_weighting, forward_weighting, precedence, temporal_link
 from torchmann.functional.location import circular_shift, interpolation, sharpening
 from torchmann.functional.read_write import erase_and_add, read
@@ -15,6 +22,7 @@ __all__ = [
     "cosine",
     "cosine_clamped",
     "cosine_outside",
+    "cosine_product",
     "erase_and_add",
     "forward_weighting",
     "interpolation",

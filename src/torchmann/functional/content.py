@@ -44,10 +44,21 @@ def cosine_outside(key_BRW: Tensor, memory_BNW: Tensor, epsilon: float = 1e-6) -
     return key_BRW @ memory_BNW.mT / (key_norm_BR1 * memory_norm_B1N + epsilon)
 
 
+def cosine_product(key_BRW: Tensor, memory_BNW: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """Cosine similarity ``[B, R, N]`` as ``k . m / (|k| |m| + eps)`` (the code behind the structured NTMs).
+
+    Its gradient at zero memory is as large as the key over epsilon, so it is never a default.
+    """
+    key_norm_BR1 = torch.linalg.vector_norm(key_BRW, dim=-1, keepdim=True)
+    memory_norm_B1N = torch.linalg.vector_norm(memory_BNW, dim=-1).unsqueeze(1)
+    return key_BRW @ memory_BNW.mT / (key_norm_BR1 * memory_norm_B1N + epsilon)
+
+
 SIMILARITIES: dict[str, Similarity] = {
     "cosine": cosine,
     "cosine_clamped": cosine_clamped,
     "cosine_outside": cosine_outside,
+    "cosine_product": cosine_product,
 }
 
 

@@ -20,10 +20,12 @@ class Memory(nn.Module):
 
     Attributes:
         interface_size: how many numbers the memory takes per step.
-        read_size: how many it gives back.
+        reads: R, number of read vectors.
+        read_size: how many numbers it gives back: all read vectors, a multiple of `reads`.
     """
 
     interface_size: int
+    reads: int = 1
     read_size: int
 
     def initial_state(self, batch_size: int) -> Any:

@@ -1,0 +1,134 @@
+"""Distributed associative memory: K independent memories, their reads combined by an attentive gate.
+
+Shapes: B batch, K blocks, R read vectors, W width of a read vector, S interface of a block.
+Source: "Distributed associative memory network with memory refreshing loss", eqs 3-4 and appendix G.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from torchmann.core.errors import OptionError, require_positive
+from torchmann.core.recorder import Recorder, record
+from torchmann.core.state import map_leaves, named_leaves, state
+from torchmann.memories.memory import Memory
+
+
+@state
+class DistributedState(NamedTuple):
+    """The states of the blocks in one: every leaf is ``[B, K, ...]``."""
+
+    blocks: Any
+
+
+class Block(nn.Module):
+    """One memory whose parameters and buffers are those of K memories, stacked ``[K, ...]``; run by `vmap`."""
+
+    def __init__(self, members: list[Memory]) -> None:
+        super().__init__()
+        self.memory = members[0]
+        for path, module in self.memory.named_modules():
+            twins = [member.get_submodule(path) for member in members]
+            for name, _ in list(module.named_parameters(recurse=False)):
+                stacked = torch.stack([getattr(twin, name).detach() for twin in twins])
+                setattr(module, name, nn.Parameter(stacked))
+            for name, _ in list(module.named_buffers(recurse=False)):
+                setattr(module, name, torch.stack([getattr(twin, name) for twin in twins]))
+
+    def forward(self, method: str, *arguments: Any) -> Any:
+        """A method of the memory; only meaningful with the parameters of one block in place of the stacked ones."""
+        return getattr(self.memory, method)(*arguments)
+
+    def each(self, method: str, *arguments: Any) -> Any:
+        """The method run by every block on its part (axis 1) of the arguments; results are stacked along axis 1."""
+
+        def run(tensors: dict[str, Tensor], *parts: Any) -> Any:
+            return functional_call(self, tensors, (method, *parts))
+
+        tensors = dict(self.named_parameters()) | dict(self.named_buffers())
+        if not torch.compiler.is_exporting():
+            return vmap(run, in_dims=(0, *[1] * len(arguments)), out_dims=1)(tensors, *arguments)
+        # torch 2.13 cannot export sort, cat and scatter under vmap with a dynamic batch
+        results = []
+        for block in range(len(next(iter(tensors.values())))):
+            mine = {name: tensor[block] for name, tensor in tensors.items()}
+            parts = [map_leaves(lambda leaf, block=block: leaf[:, block], argument) for argument in arguments]
+            results.append(run(mine, *parts))
+        return map_leaves(lambda *leaves: torch.stack(leaves, dim=1), *results)
+
+    def for_batch(self, method: str, batch_size: int) -> Any:
+        """A method that takes the batch size alone, run by every block; results are stacked along axis 1."""
+        tensors = dict(self.named_parameters()) | dict(self.named_buffers())
+        return vmap(lambda mine: functional_call(self, mine, (method, batch_size)), out_dims=1)(tensors)
+
+
+class Distributed(Memory):
+    """K memories of one kind, all written and read at each step; a gate mixes their reads::
+
+        g^i = softmax over the blocks of the R x K gate logits, for each read vector i
+        r^i = sum_k g^i_k r^i_k
+
+    Args:
+        make_block: makes one block; called K times, so that each has parameters of its own.
+        blocks: K.
+        gated_retention: blocks keep their read weightings multiplied by the gate, so that what a block frees depends
+            on the gate too (released DAM code).
+
+    Raises:
+        OptionError: `blocks` below one, or `gated_retention` for blocks that keep no read weightings.
+    """
+
+    def __init__(self, make_block: Callable[[], Memory], blocks: int, *, gated_retention: bool = False) -> None:
+        super().__init__()
+        require_positive(blocks=blocks)
+        members = [make_block() for _ in range(blocks)]
+        if gated_retention and not hasattr(members[0].initial_state(1), "read_weights"):
+            raise OptionError(
+                f"gated_retention needs blocks with read weightings; {type(members[0]).__name__} has none."
+            )
+        self.blocks, self.gated_retention = blocks, gated_retention
+        self.reads, self.read_size = members[0].reads, members[0].read_size
+        self.block_interface_size = members[0].interface_size
+        self.interface_size = blocks * (self.block_interface_size + self.reads)
+        self.block = Block(members)
+
+    def initial_state(self, batch_size: int) -> DistributedState:
+        """Each block's own."""
+        return DistributedState(self.block.for_batch("initial_state", batch_size))
+
+    def initial_reads(self, batch_size: int) -> Tensor:
+        """The mean of the blocks' own."""
+        return self.block.for_batch("initial_reads", batch_size).mean(1)
+
+    def parts(self, interface: Tensor) -> tuple[Tensor, Tensor]:
+        """The interfaces of the blocks ``[B, K, S]`` and the attentive gate ``[B, K, R]``."""
+        sizes = [self.blocks * self.block_interface_size, self.blocks * self.reads]
+        blocks, logits = interface.split(sizes, dim=-1)
+        gate_BKR = logits.unflatten(-1, (self.blocks, self.reads)).softmax(1)
+        record(self, "attentive_gate", gate_BKR)
+        return blocks.unflatten(-1, (self.blocks, -1)), gate_BKR
+
+    def run(self, method: str, interface: Tensor, state: DistributedState) -> tuple[Tensor, DistributedState]:
+        """One step of every block and the gated sum of their reads."""
+        parts_BKS, gate_BKR = self.parts(interface)
+        with Recorder.paused():
+            reads, after = self.block.each(method, parts_BKS, state.blocks)
+        if self.gated_retention:
+            after = after._replace(read_weights=after.read_weights * gate_BKR.unsqueeze(-1))
+        for name, leaf in named_leaves(after):
+            record(self, name, leaf)
+        reads_BKRW = reads.unflatten(-1, (self.reads, -1))
+        return (gate_BKR.unsqueeze(-1) * reads_BKRW).sum(1).flatten(1), DistributedState(after)
+
+    def forward(self, interface: Tensor, state: DistributedState) -> tuple[Tensor, DistributedState]:
+        """One step: every block writes and reads."""
+        return self.run("forward", interface, state)
+
+    def only_read(self, interface: Tensor, state: DistributedState) -> tuple[Tensor, DistributedState]:
+        """Every block reads."""
+        return self.run("only_read", interface, state)

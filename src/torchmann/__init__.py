@@ -5,15 +5,19 @@ from torchmann.cells import MemoryAugmentedCell, Stacked
 from torchmann.core import Cell, Controller, Draw, Recorder, State, state
 from torchmann.engines import Recurrent, check_cell
 from torchmann.interop import from_torch, to_torch
-from torchmann.models import DNC, GRU, LSTM, NTM, RNN, SequenceModel
+from torchmann.models import DAM, DNC, GRU, LSTM, NTM, NTM1, NTM2, NTM3, RNN, SequenceModel
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "DAM",
     "DNC",
     "GRU",
     "LSTM",
     "NTM",
+    "NTM1",
+    "NTM2",
+    "NTM3",
     "RNN",
     "Cell",
     "Controller",

@@ -9,12 +9,24 @@ from torch import nn
 
 from torchmann.core.errors import unknown_name
 from torchmann.engines import Recurrent
+from torchmann.models.dam import DAM
 from torchmann.models.dnc import DNC
 from torchmann.models.ntm import NTM
 from torchmann.models.plain import GRU, LSTM, RNN
 from torchmann.models.sequence import SequenceModel
+from torchmann.models.structured_ntm import NTM1, NTM2, NTM3
 
-MODELS: dict[str, type[Recurrent]] = {"dnc": DNC, "gru": GRU, "lstm": LSTM, "ntm": NTM, "rnn": RNN}
+MODELS: dict[str, type[Recurrent]] = {
+    "dam": DAM,
+    "dnc": DNC,
+    "gru": GRU,
+    "lstm": LSTM,
+    "ntm": NTM,
+    "ntm1": NTM1,
+    "ntm2": NTM2,
+    "ntm3": NTM3,
+    "rnn": RNN,
+}
 
 
 def names() -> list[str]:

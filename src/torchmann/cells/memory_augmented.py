@@ -27,9 +27,9 @@ from torchmann.memories.writing import (
     HOLD,
     HOLD_READ,
     HOLD_WRITE,
-    CachedUniform,
     EveryStep,
     WritingPolicy,
+    cached_writing,
 )
 
 MemoryUse = Callable[[Tensor, Any], tuple[Tensor | None, Any]]
@@ -206,9 +206,10 @@ class MemoryAugmentedCell(Cell):
             raise OptionError(f"output_size is {output_size}, but readout gives {readout.output_size}; pass one.")
         self.readout = readout
         self.attention: Any = None
-        if isinstance(self.writing, CachedUniform):
-            interval, size = self.writing.interval, self.writing.attention_size
-            self.attention = CacheAttention(interval, controller.output_size, memory.read_size, size, **at)
+        cached = cached_writing(self.writing)
+        if cached is not None:
+            sizes = (cached.interval, controller.output_size, memory.read_size, cached.attention_size)
+            self.attention = CacheAttention(*sizes, **at)
         self.input_size = controller.input_size - fed_back
         self.output_size = readout.output_size
 

@@ -7,13 +7,12 @@ Sources: Graves et al. 2014, eqs 5-6; Graves et al. 2016, "Content-based address
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from torchmann.core.errors import unknown_name
-
-Similarity = Callable[[Tensor, Tensor, float], Tensor]
 
 
 def cosine(key_BRW: Tensor, memory_BNW: Tensor, epsilon: float = 1e-6) -> Tensor:
@@ -54,7 +53,7 @@ def cosine_product(key_BRW: Tensor, memory_BNW: Tensor, epsilon: float = 1e-3) -
     return key_BRW @ memory_BNW.mT / (key_norm_BR1 * memory_norm_B1N + epsilon)
 
 
-SIMILARITIES: dict[str, Similarity] = {
+SIMILARITIES: dict[str, Callable[..., Tensor]] = {
     "cosine": cosine,
     "cosine_clamped": cosine_clamped,
     "cosine_outside": cosine_outside,
@@ -62,15 +61,15 @@ SIMILARITIES: dict[str, Similarity] = {
 }
 
 
-def similarity_named(name: str) -> Similarity:
-    """The similarity function of that name.
+def similarity_named(name: str, epsilon: float | None = None) -> Callable[[Tensor, Tensor], Tensor]:
+    """The similarity function of that name, with its own epsilon where none is given.
 
     Raises:
         OptionError: no such function.
     """
     if name not in SIMILARITIES:
         raise unknown_name("similarity", name, SIMILARITIES)
-    return SIMILARITIES[name]
+    return SIMILARITIES[name] if epsilon is None else partial(SIMILARITIES[name], epsilon=epsilon)
 
 
 def content_weighting(similarity_BRN: Tensor, strength_BR: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ def to_torch(model: Recurrent) -> nn.LSTM | nn.GRU | nn.RNN:
     first: Any = cells[0]
     kind = {LSTMCell: nn.LSTM, GRUCell: nn.GRU, ElmanCell: nn.RNN}[type(first)]
     options: dict[str, Any] = {"nonlinearity": first.nonlinearity} if kind is nn.RNN else {}
-    biased = (first.bias_ih if kind is nn.GRU else first.bias) is not None
+    biased = _is_biased(first)
     module = kind(
         first.input_size,
         first.hidden_size,
@@ -95,10 +95,18 @@ def _check_convertible(cells: list[Any]) -> None:
     for cell in cells:
         if cell.hidden_size != cells[0].hidden_size:
             raise OptionError("torch's layers all have one hidden_size; these differ.")
+        if _is_biased(cell) != _is_biased(cells[0]):
+            raise OptionError("torch's layers all have biases or all have none; these differ.")
+        if getattr(cell, "nonlinearity", None) != getattr(cells[0], "nonlinearity", None):
+            raise OptionError("torch's layers all have one nonlinearity; these differ.")
         if getattr(cell, "clip", None) is not None or not getattr(cell, "reset_after", True):
             raise OptionError(f"torch's modules know no clip and no reset_after=False, but {type(cell).__name__} has.")
-        if any(name.startswith("initial_") for name, _ in cell.named_parameters()):
-            raise OptionError("torch's modules start at zero; this model has a learned start.")
+        if any(name.startswith("initial_") for name in cell.state_dict()):
+            raise OptionError("torch's modules start at zero; this model has a start of its own.")
+
+
+def _is_biased(cell: Any) -> bool:
+    return (cell.bias_ih if isinstance(cell, GRUCell) else cell.bias) is not None
 
 
 def _copy_to_layer(cell: Any, module: Any, layer: int, biased: bool) -> None:

@@ -60,8 +60,8 @@ class DNCMemory(Memory):
             a strength of its own, one more number of the interface for each write head (DMA).
         strength: activation of the strengths: ``"oneplus"``, or ``"softplus"`` as in released code.
         key_activation: of keys and write vectors, ``"none"`` or ``"tanh"``.
-        similarity: ``"cosine"``, ``"cosine_clamped"`` or ``"cosine_outside"``.
-        epsilon: of the similarity.
+        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"`` or ``"cosine_product"``.
+        epsilon: of the similarity; None is that similarity's own.
         usage_floor: usage is squeezed to ``floor + (1 - floor) u`` before it is sorted.
         usage_gradient: let the gradient pass from usage into the write weighting of the step before.
         read_mode_softmax: over the ``"modes"`` of each head; ``"heads"`` is a defect of released code.
@@ -84,7 +84,7 @@ class DNCMemory(Memory):
         strength: str = "oneplus",
         key_activation: str = "none",
         similarity: str = "cosine",
-        epsilon: float = 1e-6,
+        epsilon: float | None = None,
         usage_floor: float = 1e-6,
         usage_gradient: bool = False,
         read_mode_softmax: Literal["modes", "heads"] = "modes",
@@ -102,8 +102,8 @@ class DNCMemory(Memory):
         self.slots, self.width, self.reads, self.writes, self.links = slots, width, reads, writes, links
         self.strength = activation_named(strength)
         self.key_activation = activation_named(key_activation)
-        self.similarity = similarity_named(similarity)
-        self.epsilon, self.usage_floor, self.usage_gradient = epsilon, usage_floor, usage_gradient
+        self.similarity = similarity_named(similarity, epsilon)
+        self.usage_floor, self.usage_gradient = usage_floor, usage_gradient
         self.read_mode_axis = -1 if read_mode_softmax == "modes" else 1
         self.fields: dict[str, tuple[int, ...]] = {
             "read_key": (reads, width),
@@ -186,7 +186,7 @@ class DNCMemory(Memory):
 
     def write_weighting(self, usage_BN: Tensor, fields: dict[str, Tensor], memory_BNW: Tensor) -> Tensor:
         """``w^w_t = g^w (g^a a_t + (1 - g^a) c^w_t)`` ``[B, V, N]``; the look-up is in the old memory."""
-        similarity_BVN = self.similarity(fields["write_key"], memory_BNW, self.epsilon)
+        similarity_BVN = self.similarity(fields["write_key"], memory_BNW)
         content_BVN = content_weighting(similarity_BVN, fields["write_strength"])
         allocation_BVN = self.allocation(usage_BN, fields)
         record(self, "allocation", allocation_BVN)
@@ -195,7 +195,7 @@ class DNCMemory(Memory):
 
     def read_weighting(self, fields: dict[str, Tensor], state: DNCState) -> Tensor:
         """``w^r_t = pi[back] b + pi[content] c + pi[forward] f`` ``[B, R, N]``, in the memory and links of `state`."""
-        similarity_BRN = self.similarity(fields["read_key"], state.memory, self.epsilon)
+        similarity_BRN = self.similarity(fields["read_key"], state.memory)
         content_BRN = content_weighting(similarity_BRN, fields["read_strength"])
         if not self.links:
             return content_BRN

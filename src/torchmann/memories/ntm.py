@@ -58,8 +58,8 @@ class NTMMemory(Memory):
             read 1, write 1, ..., each head sees the writes before it.
         erase: ``"separate"``: each write head emits an erase vector; ``"coupled"``: ``M = w a + (1 - w) M``.
         key_activation: of keys and add vectors, ``"none"`` or ``"tanh"``.
-        similarity: ``"cosine"``, ``"cosine_clamped"`` or ``"cosine_outside"``.
-        epsilon: of the similarity.
+        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"`` or ``"cosine_product"``.
+        epsilon: of the similarity; None is that similarity's own.
         initial_memory: how the memory starts: ``"tanh"`` or ``"sigmoid"`` of a learned matrix, ``"learned"``,
             ``"constant"`` (1e-6) or ``"random"`` (drawn once, uniform on ±1/sqrt(N + W)).
         initial_weights: ``"softmax"`` of a learned vector that starts at N, N-1, ..., 1, so that heads begin at the
@@ -82,7 +82,7 @@ class NTMMemory(Memory):
         erase: Literal["separate", "coupled"] = "separate",
         key_activation: str = "none",
         similarity: str = "cosine",
-        epsilon: float = 1e-6,
+        epsilon: float | None = None,
         initial_memory: StartKind = "tanh",
         initial_weights: StartKind = "softmax",
         initial_reads: StartKind = "constant",
@@ -98,9 +98,9 @@ class NTMMemory(Memory):
         if erase not in ("separate", "coupled"):
             raise unknown_name("erase", erase, ("separate", "coupled"))
         self.slots, self.width, self.reads, self.writes = slots, width, reads, writes
-        self.order, self.epsilon = order, epsilon
+        self.order = order
         self.key_activation = activation_named(key_activation)
-        self.similarity = similarity_named(similarity)
+        self.similarity = similarity_named(similarity, epsilon)
         address = {"key": (width,), "strength": (), "gate": (), "shift": (2 * shift_range + 1,), "gamma": ()}
         write = {"erase": (width,), "add": (width,)} if erase == "separate" else {"add": (width,)}
         self.read_fields = {f"read_{name}": (reads, *shape) for name, shape in address.items()}
@@ -154,7 +154,7 @@ class NTMMemory(Memory):
 
     def address(self, memory_BNW: Tensor, previous_BHN: Tensor, heads: Heads) -> Tensor:
         """The weightings ``[B, H, N]`` of some heads (eqs 5-9)."""
-        similarity_BHN = self.similarity(heads["key"], memory_BNW, self.epsilon)
+        similarity_BHN = self.similarity(heads["key"], memory_BNW)
         content_BHN = content_weighting(similarity_BHN, heads["strength"])  # eq. 5
         gated_BHN = interpolation(content_BHN, previous_BHN, heads["gate"])  # eq. 7
         shifted_BHN = circular_shift(gated_BHN, heads["shift"])  # eq. 8

@@ -148,6 +148,12 @@ class DenseFrom:
         return f"DenseFrom({self.policy!r}, {self.step})"
 
 
+def cached_writing(policy: WritingPolicy) -> CachedUniform | None:
+    """The cached writing that a policy needs a cache for, if it does any."""
+    inner = policy.policy if isinstance(policy, DenseFrom) else policy
+    return inner if isinstance(inner, CachedUniform) else None
+
+
 def _held_kind(hold: str) -> str:
     if hold not in _HELD:
         raise unknown_name("hold", hold, _HELD)

@@ -42,8 +42,8 @@ class DNC(Recurrent):
         init: start of the weights: ``"xavier"``, or ``"normal"`` with standard deviation 0.1 (biases zero).
         strength: activation of the strengths, ``"oneplus"`` or ``"softplus"``.
         key_activation: of keys and write vectors, ``"none"`` or ``"tanh"``.
-        similarity: ``"cosine"``, ``"cosine_clamped"`` or ``"cosine_outside"``.
-        epsilon: of the similarity.
+        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"`` or ``"cosine_product"``.
+        epsilon: of the similarity; None is that similarity's own.
         usage_floor: lowest usage that the allocation sees.
         usage_gradient: let the gradient pass from usage into the previous write weighting.
         read_mode_softmax: over ``"modes"``; ``"heads"`` is a defect of released code.
@@ -79,7 +79,7 @@ class DNC(Recurrent):
         strength: str = "oneplus",
         key_activation: str = "none",
         similarity: str = "cosine",
-        epsilon: float = 1e-6,
+        epsilon: float | None = None,
         usage_floor: float = 1e-6,
         usage_gradient: bool = False,
         read_mode_softmax: Literal["modes", "heads"] = "modes",

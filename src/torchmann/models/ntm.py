@@ -37,8 +37,8 @@ class NTM(Recurrent):
         order: ``"read_first"``, ``"write_first"`` or ``"interleaved"``.
         erase: ``"separate"`` erase vectors, or ``"coupled"``: ``M = w a + (1 - w) M``.
         key_activation: of keys and add vectors, ``"none"`` or ``"tanh"``.
-        similarity: ``"cosine"``, ``"cosine_clamped"`` or ``"cosine_outside"``.
-        epsilon: of the similarity.
+        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"`` or ``"cosine_product"``.
+        epsilon: of the similarity; None is that similarity's own.
         initial_memory: ``"tanh"``, ``"sigmoid"``, ``"learned"``, ``"constant"`` (1e-6) or ``"random"``.
         initial_weights: ``"softmax"`` of a learned vector by which heads start at the first row, or ``"constant"`` 0.
         initial_reads: ``"constant"`` 0, ``"learned"``, ``"tanh"`` or ``"random"``.
@@ -70,7 +70,7 @@ class NTM(Recurrent):
         erase: Literal["separate", "coupled"] = "separate",
         key_activation: str = "none",
         similarity: str = "cosine",
-        epsilon: float = 1e-6,
+        epsilon: float | None = None,
         initial_memory: StartKind = "tanh",
         initial_weights: StartKind = "softmax",
         initial_reads: StartKind = "constant",

@@ -39,7 +39,7 @@ def test_unknown_model_suggests_the_nearest(given: str, nearest: str) -> None:
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_vectors_go_in_as_they_are(name: str) -> None:
-    model = build(name, input_kind="vector", input_size=3, output_size=2, **OPTIONS[name])
+    model = build(name, input_kind="vector", input_size=3, output_size=2, **OPTIONS[name]).eval()
     x = torch.randn(6, 4, 3)
     output, state = model(x)
     assert output.shape == (6, 4, 2) and isinstance(model.encoder, nn.Identity)

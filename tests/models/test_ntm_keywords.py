@@ -14,7 +14,7 @@ from torch import Tensor
 import torchmann as tm
 from torchmann.cells import FeedForwardCell, LSTMCell
 from torchmann.core import OptionError, ShapeError
-from torchmann.functional import read
+from torchmann.functional import cosine_product, read
 from torchmann.functional.content import SIMILARITIES
 from torchmann.memories import Uniform
 
@@ -179,6 +179,22 @@ def clip() -> None:
     assert all(leaf.abs().max() <= 0.4 for leaf in state.controller.flatten().values())
 
 
+def output_reads() -> None:
+    model = ntm(output_reads=False)
+    assert model.cell.readout.linear.in_features == 6 < ntm().cell.readout.linear.in_features
+    first, second = (model.initial_state(B)._replace(reads=torch.full((B, 3), value)) for value in (0.0, 1.0))
+    x = inputs()
+    assert not torch.allclose(model(x, first)[0], model(x, second)[0]), "the controller sees them still"
+
+
+def preset() -> None:
+    released = ntm(preset="released").cell
+    assert not released.readout.sees_reads and released.memory.key_activation is Tensor.tanh
+    assert released.memory.similarity is cosine_product and released.controller.initial_h.kind == "tanh"
+    with pytest.raises(OptionError, match="unknown preset of NTM 'uw'"):
+        ntm(preset="uw")
+
+
 def batch_first() -> None:
     plain, swapped = twins(ntm(), ntm(batch_first=True))
     x = inputs()
@@ -224,6 +240,8 @@ CHECKS: dict[str, Callable[[], None]] = {
     "initial_weights": initial_weights,
     "initial_reads": initial_reads,
     "clip": clip,
+    "output_reads": output_reads,
+    "preset": preset,
     "batch_first": batch_first,
     "engine": engine,
     "device": device,

@@ -48,6 +48,7 @@ def build(golden: Golden) -> tm.DNC:
         output_size=size["O"],
         strength="softplus",
         clip=golden.arrays["const/clip_value"].item(),
+        clip_controller=golden.arrays["const/clip_value"].item(),
     )
 
 

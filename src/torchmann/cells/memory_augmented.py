@@ -27,9 +27,9 @@ from torchmann.memories.writing import (
     HOLD,
     HOLD_READ,
     HOLD_WRITE,
-    EveryStep,
     WritingPolicy,
     cached_writing,
+    policy_from,
 )
 
 MemoryUse = Callable[[Tensor, Any], tuple[Tensor | None, Any]]
@@ -102,7 +102,7 @@ class LinearReadout(Readout):
 
     Args:
         hidden_size: H.
-        read_size: width of all reads.
+        read_size: width of all reads; 0 hides them from the output.
         output_size: O.
         layers: widths of ReLU layers before the last map.
         bias: add b.
@@ -123,13 +123,14 @@ class LinearReadout(Readout):
     ) -> None:
         super().__init__()
         self.output_size, self.clip = output_size, clip
+        self.sees_reads = read_size > 0
         widths = [hidden_size + read_size, *layers]
         self.layers = nn.ModuleList(xavier_linear(i, o, True, device, dtype) for i, o in pairwise(widths))
         self.linear = xavier_linear(widths[-1], output_size, bias, device, dtype)
 
     def forward(self, hidden: Tensor, reads: Tensor) -> Tensor:
         """The output ``[B, O]``."""
-        seen = torch.cat([hidden, reads], dim=-1)
+        seen = torch.cat([hidden, reads], dim=-1) if self.sees_reads else hidden
         for layer in self.layers:
             seen = layer(seen).relu()
         return _clipped(self.linear(seen), self.clip)
@@ -158,7 +159,7 @@ class MemoryAugmentedCell(Cell):
     Args:
         controller: a `Controller`; it takes ``input_size + memory.read_size`` features (with feedback).
         memory: any `Memory`.
-        writing: at which steps the memory is used.
+        writing: at which steps the memory is used: a policy or its text form (`policy_from`); None is every step.
         readout: what makes the output; None is a `LinearReadout` to `output_size`.
         interface: module ``features -> [B, S]``, features being a mapping with the controller's ``"output"`` and
             its `Controller.features`; None is a `LinearInterface`.
@@ -176,7 +177,7 @@ class MemoryAugmentedCell(Cell):
         controller: Controller,
         memory: Memory,
         *,
-        writing: WritingPolicy | None = None,
+        writing: WritingPolicy | str | None = None,
         readout: Readout | None = None,
         interface: nn.Module | None = None,
         feedback: bool = True,
@@ -196,7 +197,7 @@ class MemoryAugmentedCell(Cell):
             raise OptionError(f"bypass_dropout must be in [0, 1), got {bypass_dropout}.")
         self.controller, self.memory = controller, memory
         self.feedback, self.bypass_dropout = feedback, bypass_dropout
-        self.writing: WritingPolicy = writing if writing is not None else EveryStep()
+        self.writing = policy_from(writing or "every") if writing is None or isinstance(writing, str) else writing
         at: dict[str, Any] = {"device": device, "dtype": dtype}
         self.interface = interface if interface is not None else LinearInterface(controller, memory, **at)
         if readout is None:

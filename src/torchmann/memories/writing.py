@@ -148,6 +148,31 @@ class DenseFrom:
         return f"DenseFrom({self.policy!r}, {self.step})"
 
 
+def policy_from(text: str) -> WritingPolicy:
+    """A policy from its text form: ``"every"``, ``"uniform:L"``, ``"cached:L"`` or ``"random:P"``.
+
+    Raises:
+        OptionError: another text.
+    """
+    name, _, number = text.partition(":")
+    try:
+        if name == "every" and not number:
+            return EveryStep()
+        if name == "uniform":
+            return Uniform(int(number))
+        if name == "cached":
+            return CachedUniform(int(number))
+        if name == "random":
+            return RandomSteps(float(number))
+    except ValueError as error:
+        if isinstance(error, OptionError):
+            raise
+    raise OptionError(
+        f"writing must be 'every', 'uniform:L' or 'cached:L' with an interval L in steps, or 'random:P' with a "
+        f"probability P, got {text!r}."
+    )
+
+
 def cached_writing(policy: WritingPolicy) -> CachedUniform | None:
     """The cached writing that a policy needs a cache for, if it does any."""
     inner = policy.policy if isinstance(policy, DenseFrom) else policy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torchmann.cells import ElmanCell, FeedForwardCell, GRUCell, LayerNormLSTMCell, LSTMCell, Stacked
@@ -13,6 +14,7 @@ from torchmann.core.start import StartKind
 CONTROLLERS: dict[str, Callable[..., Controller]] = {
     "lstm": LSTMCell,
     "layernorm_lstm": LayerNormLSTMCell,
+    "layernorm_lstm_uw": partial(LayerNormLSTMCell, bias=False, carry="normalised", epsilon=1e-12),
     "gru": GRUCell,
     "rnn": ElmanCell,
     "feedforward": FeedForwardCell,

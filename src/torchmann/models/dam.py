@@ -15,6 +15,7 @@ from torchmann.engines import Recurrent
 from torchmann.memories import Distributed, DNCMemory, WritingPolicy
 from torchmann.models.contract import refuses_lstm_arguments
 from torchmann.models.controllers import make_controller
+from torchmann.models.presets import takes_presets
 
 
 class DAM(Recurrent):
@@ -28,12 +29,13 @@ class DAM(Recurrent):
         blocks: K, number of memories.
         reads: number of read heads of each block.
         output_size: features of an output step; None is `hidden_size`.
+        preset: whose choices the defaults are (`torchmann.models.preset_table`); keywords go before it.
         allocation: ``"sorted"`` by usage, or differentiable ``"softmax"``.
         links: give the blocks temporal links, which the published model does without.
         controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"`` or ``"feedforward"``.
         layers: of the controller.
         output_layers: widths of ReLU layers before the output.
-        writing: at which steps the memories are used; None is every step.
+        writing: when the memory is used: a policy, ``"every"`` step, ``"uniform:L"``, ``"cached:L"``, ``"random:P"``.
         bypass_dropout: probability with which the output does not see a unit of the controller, in training.
         gated_retention: blocks keep their read weightings multiplied by the gate.
         strength: activation of the strengths, ``"oneplus"`` or ``"softplus"``.
@@ -44,6 +46,7 @@ class DAM(Recurrent):
         dtype: of the parameters.
     """
 
+    @takes_presets
     @refuses_lstm_arguments
     def __init__(
         self,
@@ -55,12 +58,13 @@ class DAM(Recurrent):
         blocks: int = 2,
         reads: int = 1,
         output_size: int | None = None,
+        preset: str = "recommended",
         allocation: Literal["sorted", "softmax"] = "sorted",
         links: bool = False,
         controller: str = "lstm",
         layers: int = 1,
         output_layers: Sequence[int] = (),
-        writing: WritingPolicy | None = None,
+        writing: WritingPolicy | str | None = None,
         bypass_dropout: float = 0.1,
         gated_retention: bool = False,
         strength: str = "oneplus",

@@ -17,6 +17,7 @@ from torchmann.engines import Recurrent
 from torchmann.memories import DNCMemory, WritingPolicy
 from torchmann.models.contract import refuses_lstm_arguments
 from torchmann.models.controllers import make_controller
+from torchmann.models.presets import takes_presets
 
 
 class DNC(Recurrent):
@@ -30,13 +31,15 @@ class DNC(Recurrent):
         reads: number of read heads.
         writes: number of write heads.
         output_size: features of an output step; None is `hidden_size`.
+        preset: whose choices the defaults are (`torchmann.models.preset_table`); keywords go before it.
         links: keep temporal links; without them reads are by content only.
         allocation: ``"sorted"`` by usage, or differentiable ``"softmax"`` (DMA).
         controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"`` or ``"feedforward"``.
         layers: of the controller.
         initial_controller: where the controller's state starts: ``"constant"`` 0, ``"learned"``, ``"tanh"`` of learned.
-        writing: at which steps the memory is used; None is every step.
-        clip: limit of the output and of an LSTM controller's state; None: no limit.
+        writing: when the memory is used: a policy, ``"every"`` step, ``"uniform:L"``, ``"cached:L"``, ``"random:P"``.
+        clip: limit of the output; None: no limit.
+        clip_controller: limit of an LSTM controller's state; None: no limit.
         clip_interface: limit of the interface vector; None: no limit.
         bias: of the maps to the interface and to the output.
         init: start of the weights: ``"xavier"``, or ``"normal"`` with standard deviation 0.1 (biases zero).
@@ -55,6 +58,7 @@ class DNC(Recurrent):
         dtype: of the parameters.
     """
 
+    @takes_presets
     @refuses_lstm_arguments
     def __init__(
         self,
@@ -66,13 +70,15 @@ class DNC(Recurrent):
         reads: int = 1,
         writes: int = 1,
         output_size: int | None = None,
+        preset: str = "recommended",
         links: bool = True,
         allocation: Literal["sorted", "softmax"] = "sorted",
         controller: str = "lstm",
         layers: int = 1,
         initial_controller: StartKind = "constant",
-        writing: WritingPolicy | None = None,
+        writing: WritingPolicy | str | None = None,
         clip: float | None = 20.0,
+        clip_controller: float | None = 20.0,
         clip_interface: float | None = None,
         bias: bool = True,
         init: Literal["xavier", "normal"] = "xavier",
@@ -114,7 +120,7 @@ class DNC(Recurrent):
             input_size + memory.read_size,
             hidden_size,
             layers=layers,
-            clip=clip,
+            clip=clip_controller,
             initial=initial_controller,
             **at,
         )

@@ -15,6 +15,7 @@ from torchmann.engines import Recurrent
 from torchmann.memories import NTMMemory, WritingPolicy
 from torchmann.models.contract import refuses_lstm_arguments
 from torchmann.models.controllers import make_controller
+from torchmann.models.presets import takes_presets
 
 
 class NTM(Recurrent):
@@ -28,10 +29,11 @@ class NTM(Recurrent):
         reads: number of read heads.
         writes: number of write heads.
         output_size: features of an output step; None is `hidden_size`.
+        preset: whose choices the defaults are (`torchmann.models.preset_table`); keywords go before it.
         controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"`` or ``"feedforward"``.
         layers: of the controller.
         initial_controller: where the controller's state starts: ``"constant"`` 0, ``"learned"``, ``"tanh"`` of learned.
-        writing: at which steps the memory is used; None is every step.
+        writing: when the memory is used: a policy, ``"every"`` step, ``"uniform:L"``, ``"cached:L"``, ``"random:P"``.
         head_input: what the heads see: ``"output"`` of the controller, or a feature such as ``"c"``.
         shift_range: furthest shift of a head in one step.
         order: ``"read_first"``, ``"write_first"`` or ``"interleaved"``.
@@ -42,6 +44,7 @@ class NTM(Recurrent):
         initial_memory: ``"tanh"``, ``"sigmoid"``, ``"learned"``, ``"constant"`` (1e-6) or ``"random"``.
         initial_weights: ``"softmax"`` of a learned vector by which heads start at the first row, or ``"constant"`` 0.
         initial_reads: ``"constant"`` 0, ``"learned"``, ``"tanh"`` or ``"random"``.
+        output_reads: show the reads to the output, not only to the controller at the next step.
         clip: limit of an LSTM controller's state and of the output; None: no limit.
         batch_first: input and output are ``[batch, time, features]``.
         engine: how the cell is unrolled.
@@ -49,6 +52,7 @@ class NTM(Recurrent):
         dtype: of the parameters.
     """
 
+    @takes_presets
     @refuses_lstm_arguments
     def __init__(
         self,
@@ -60,10 +64,11 @@ class NTM(Recurrent):
         reads: int = 1,
         writes: int = 1,
         output_size: int | None = None,
+        preset: str = "recommended",
         controller: str = "lstm",
         layers: int = 1,
         initial_controller: StartKind = "constant",
-        writing: WritingPolicy | None = None,
+        writing: WritingPolicy | str | None = None,
         head_input: str = "output",
         shift_range: int = 1,
         order: Literal["read_first", "write_first", "interleaved"] = "read_first",
@@ -74,6 +79,7 @@ class NTM(Recurrent):
         initial_memory: StartKind = "tanh",
         initial_weights: StartKind = "softmax",
         initial_reads: StartKind = "constant",
+        output_reads: bool = True,
         clip: float | None = None,
         batch_first: bool = False,
         engine: str = "auto",
@@ -112,6 +118,6 @@ class NTM(Recurrent):
             memory,
             writing=writing,
             interface=LinearInterface(driver, memory, source=head_input, **at),
-            readout=LinearReadout(hidden_size, memory.read_size, outputs, clip=clip, **at),
+            readout=LinearReadout(hidden_size, memory.read_size if output_reads else 0, outputs, clip=clip, **at),
         )
         super().__init__(cell, batch_first=batch_first, engine=engine)

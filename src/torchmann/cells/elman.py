@@ -37,6 +37,8 @@ class ElmanCell(Controller):
         initial: where h starts: ``"constant"`` zeros, ``"learned"``, ``"tanh"`` of a learned vector.
     """
 
+    references = ("elman",)
+
     def __init__(
         self,
         input_size: int,

@@ -43,6 +43,8 @@ class GRUCell(Controller):
         initial: where h starts: ``"constant"`` zeros, ``"learned"``, ``"tanh"`` of a learned vector.
     """
 
+    references = ("gru",)
+
     def __init__(
         self,
         input_size: int,

@@ -43,6 +43,8 @@ class LSTMCell(Controller):
         initial: where h and c start: ``"constant"`` zeros, ``"learned"``, ``"tanh"`` of learned vectors.
     """
 
+    references: tuple[str, ...] = ("lstm",)
+
     def __init__(
         self,
         input_size: int,
@@ -131,6 +133,8 @@ class LayerNormLSTMCell(LSTMCell):
         clip: limit h and c to ±clip after the step; None: no limit.
         initial: where h and c start.
     """
+
+    references = ("lstm", "layer_norm")
 
     def __init__(
         self,

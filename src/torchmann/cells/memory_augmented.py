@@ -214,6 +214,11 @@ class MemoryAugmentedCell(Cell):
         self.input_size = controller.input_size - fed_back
         self.output_size = readout.output_size
 
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Those of the writing policy."""
+        return getattr(self.writing, "references", ())
+
     def initial_state(self, batch_size: int) -> MemoryAugmentedState:
         """The parts' own."""
         return MemoryAugmentedState(

@@ -22,6 +22,8 @@ class Normalised(Controller):
         epsilon: inside the root.
     """
 
+    references = ("layer_norm",)
+
     def __init__(
         self, controller: Controller, *, epsilon: float = 1e-6, device: Any = None, dtype: torch.dtype | None = None
     ) -> None:

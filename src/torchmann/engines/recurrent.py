@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from torchmann.core.cell import Cell
 from torchmann.core.errors import OptionError
 from torchmann.core.noise import draw_noise
+from torchmann.core.references import references_of
 from torchmann.core.state import Tree, map_leaves
 from torchmann.engines.arguments import (
     check_input,
@@ -53,6 +54,11 @@ class Recurrent(nn.Module):
     def output_size(self) -> int:
         """O, features per output step."""
         return self.cell.output_size
+
+    @property
+    def citation(self) -> str:
+        """The references of the parts that this model really uses, one a line."""
+        return "\n".join(references_of(self))
 
     def initial_state(self, batch_size: int) -> Any:
         """The state before the first step."""

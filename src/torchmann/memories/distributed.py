@@ -83,6 +83,8 @@ class Distributed(Memory):
         OptionError: `blocks` below one, or `gated_retention` for blocks that keep no read weightings.
     """
 
+    references = ("dam",)
+
     def __init__(self, make_block: Callable[[], Memory], blocks: int, *, gated_retention: bool = False) -> None:
         super().__init__()
         require_positive(blocks=blocks)

@@ -134,6 +134,11 @@ class DNCMemory(Memory):
             self.initial_link = Start((writes, slots, slots), **at)
         self.initial_read = Start((self.read_size,), initial_reads, value=initial_value, **at)
 
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The allocation has a reference of its own where it is differentiable."""
+        return ("dnc", "dma") if self.allocation_rule == "softmax" else ("dnc",)
+
     def initial_state(self, batch_size: int) -> DNCState:
         """An empty, unused memory."""
         return DNCState(

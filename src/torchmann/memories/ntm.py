@@ -70,6 +70,8 @@ class NTMMemory(Memory):
         OptionError: a size below one or an unknown name.
     """
 
+    references: tuple[str, ...] = ("ntm",)
+
     def __init__(
         self,
         slots: int,

@@ -42,6 +42,8 @@ class StructuredNTMMemory(NTMMemory):
         OptionError: fewer than two levels or an unknown name.
     """
 
+    references = ("structured_ntm", "ntm")
+
     def __init__(
         self,
         slots: int,

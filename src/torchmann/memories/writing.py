@@ -62,6 +62,8 @@ class Uniform:
         hold: what is held in between: ``"both"``, only ``"write"``, or only ``"read"``.
     """
 
+    references = ("uw",)
+
     def __init__(self, interval: int, positions: Literal["paper", "released"] = "paper", hold: Held = "both") -> None:
         require_positive(interval=interval)
         if positions not in ("paper", "released"):
@@ -90,6 +92,8 @@ class CachedUniform:
         attention_size: dimension of the attention's comparison.
     """
 
+    references = ("uw",)
+
     def __init__(self, interval: int, attention_size: int = 16) -> None:
         require_positive(interval=interval, attention_size=attention_size)
         self.interval, self.attention_size = interval, attention_size
@@ -110,6 +114,8 @@ class RandomSteps:
         seed: names the positions: whether a step is dense depends on seed and step alone.
         hold: what is held in between: ``"both"``, only ``"write"``, or only ``"read"``.
     """
+
+    references = ("uw",)
 
     def __init__(self, probability: float, seed: int = 0, hold: Held = "both") -> None:
         if not 0 <= probability <= 1:
@@ -138,6 +144,11 @@ class DenseFrom:
         if step < 0:
             raise OptionError(f"step must be at least 0, got {step}.")
         self.policy, self.step = policy, step
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The policy's."""
+        return getattr(self.policy, "references", ())
 
     def schedule(self, length: int, start: int = 0) -> Sequence[str]:
         """The policy's kinds before the step, dense after."""

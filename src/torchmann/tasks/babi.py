@@ -135,10 +135,14 @@ class Babi(Task):
             source=stories.source[rows_B],
         )
 
-    def loss(self, output_TBO: Tensor, batch: Batch) -> Tensor:
-        """Softmax cross entropy at the answered steps."""
+    def step_loss(self, output_TBO: Tensor, batch: Batch) -> Tensor:
+        """Softmax cross entropy (nats)."""
         scoring.require_output(output_TBO, batch, self.output_size)
-        return scoring.word_loss(output_TBO, batch.targets, batch.answer_mask, self.normalisation)
+        return scoring.word_losses(output_TBO, batch.targets)
+
+    def divisor(self, batch: Batch) -> Tensor:
+        """As the keyword ``loss`` of the task says."""
+        return scoring.divisor(batch.answer_mask, 1, self.normalisation)
 
     def scores(self, output_TBO: Tensor, batch: Batch) -> dict[str, Score]:
         """``question_accuracy``, ``word_accuracy``; in a joint run also ``error_qaN``, the share of

@@ -70,10 +70,14 @@ class BitTask(Task):
     def _join(self, bits_TBC: Tensor, flags: Tensor) -> Tensor:
         return torch.cat([flags, bits_TBC] if self.flags_first else [bits_TBC, flags], dim=-1)
 
-    def loss(self, output_TBO: Tensor, batch: Batch) -> Tensor:
-        """Sigmoid cross entropy over all output channels at the answered steps."""
+    def step_loss(self, output_TBO: Tensor, batch: Batch) -> Tensor:
+        """Sigmoid cross entropy (nats), summed over all output channels."""
         scoring.require_output(output_TBO, batch, self.output_size)
-        return scoring.bit_loss(output_TBO, batch.targets, batch.answer_mask, self.normalisation)
+        return scoring.bit_losses(output_TBO, batch.targets).sum(-1)
+
+    def divisor(self, batch: Batch) -> Tensor:
+        """As the keyword ``loss`` of the task says."""
+        return scoring.divisor(batch.answer_mask, self.output_size, self.normalisation)
 
     def scores(self, output_TBO: Tensor, batch: Batch) -> dict[str, Score]:
         """``bit_accuracy``, ``sequence_accuracy`` and ``bit_cross_entropy``; see `scoring.bit_scores`."""

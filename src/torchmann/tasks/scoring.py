@@ -34,35 +34,31 @@ def require_output(output_TBO: Tensor, batch: Batch, output_size: int) -> None:
         )
 
 
-def normalise(loss_TBC: Tensor, mask_TB: Tensor, how: BitLoss | WordLoss) -> Tensor:
-    """The masked loss as one number.
+def divisor(mask_TB: Tensor, channels: int, how: BitLoss | WordLoss) -> Tensor:
+    """What the sum over all answered elements is divided by to give one number, 0-dim.
 
     Args:
-        loss_TBC: loss of each element.
-        mask_TB: weight of each step (bool or float); 0 leaves it out.
-        how: ``"bit"`` or ``"word"``: mean over the answered elements (ARMIN). ``"step"``: summed over the
-            channels, mean over ``B x T``, padding included (DAM). ``"episode"``: summed over the channels and
-            steps, mean over the batch (NTM, DMA).
+        mask_TB: the answered steps.
+        channels: elements of an answer.
+        how: ``"bit"`` or ``"word"``: mean over the answered elements (ARMIN). ``"step"``: summed over the channels,
+            mean over ``B x T``, padding included (DAM). ``"episode"``: summed over the channels and steps, mean over
+            the batch (NTM, DMA).
     """
-    steps, rows, channels = loss_TBC.shape
-    total = (loss_TBC * mask_TB.unsqueeze(-1)).sum()
-    if how == "step":
-        return total / (steps * rows)
-    if how == "episode":
-        return total / rows
-    return total / (mask_TB.sum() * channels).clamp(min=1)
+    steps, rows = mask_TB.shape
+    if how in ("step", "episode"):
+        return mask_TB.new_tensor(steps * rows if how == "step" else rows, dtype=torch.float32)
+    return (mask_TB.sum() * channels).clamp(min=1)
 
 
-def bit_loss(logits_TBC: Tensor, targets_TBC: Tensor, mask_TB: Tensor, how: BitLoss) -> Tensor:
-    """Sigmoid cross entropy (nats) at the answered steps, normalised as `normalise` says."""
-    loss_TBC = F.binary_cross_entropy_with_logits(logits_TBC.float(), targets_TBC, reduction="none")
-    return normalise(loss_TBC, mask_TB, how)
+def bit_losses(logits_TBC: Tensor, targets_TBC: Tensor) -> Tensor:
+    """Sigmoid cross entropy (nats) of each bit, ``[T, B, C]``."""
+    return F.binary_cross_entropy_with_logits(logits_TBC.float(), targets_TBC, reduction="none")
 
 
-def word_loss(logits_TBO: Tensor, targets_TB: Tensor, mask_TB: Tensor, how: WordLoss) -> Tensor:
-    """Softmax cross entropy (nats) at the answered steps, normalised as `normalise` says."""
-    loss_TB = F.cross_entropy(logits_TBO.float().flatten(0, 1), targets_TB.flatten(), reduction="none")
-    return normalise(loss_TB.view_as(targets_TB).unsqueeze(-1), mask_TB, how)
+def word_losses(logits_TBO: Tensor, targets_TB: Tensor) -> Tensor:
+    """Softmax cross entropy (nats) of each word, ``[T, B]``."""
+    loss = F.cross_entropy(logits_TBO.float().flatten(0, 1), targets_TB.flatten(), reduction="none")
+    return loss.view_as(targets_TB)
 
 
 @torch.no_grad()
@@ -79,7 +75,7 @@ def bit_scores(logits_TBC: Tensor, targets_TBC: Tensor, mask_TB: Tensor) -> dict
     return {
         "bit_accuracy": Score((right_TBC & mask_TB1).sum().float(), bits.float()),
         "sequence_accuracy": Score(whole_B.sum().float(), torch.ones_like(whole_B).sum().float()),
-        "bit_cross_entropy": Score(bit_loss(logits_TBC, targets_TBC, mask_TB, "bit") * bits, bits.float()),
+        "bit_cross_entropy": Score((bit_losses(logits_TBC, targets_TBC) * mask_TB1).sum(), bits.float()),
     }
 
 

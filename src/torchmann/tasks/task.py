@@ -100,9 +100,17 @@ class Task(ABC):
             split: ``"train"``, ``"validation"`` or ``"test"``.
         """
 
-    @abstractmethod
     def loss(self, output_TBO: Tensor, batch: Batch) -> Tensor:
         """The training loss of an output of logits, 0-dim; it depends on the answered steps only."""
+        return (self.step_loss(output_TBO, batch) * batch.answer_mask).sum() / self.divisor(batch)
+
+    def step_loss(self, output_TBO: Tensor, batch: Batch) -> Tensor:
+        """The loss of each step ``[T, B]``, as if all were answered; memory refreshing weighs them itself."""
+        raise TypeError(f"{type(self).__name__} must define step_loss and divisor to be trained with refreshing.")
+
+    def divisor(self, batch: Batch) -> Tensor:
+        """What `loss` divides the sum of the answered steps' losses by, 0-dim."""
+        raise TypeError(f"{type(self).__name__} must define step_loss and divisor to be trained with refreshing.")
 
     @abstractmethod
     def scores(self, output_TBO: Tensor, batch: Batch) -> dict[str, Score]:

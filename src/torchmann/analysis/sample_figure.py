@@ -1,0 +1,151 @@
+"""The picture of a sequence: inputs, targets, outputs and the memory, panel below panel on one time axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from torchmann.analysis.sample import Sample
+from torchmann.analysis.style import BAD, GOOD, INK, styled
+
+COLOURS = {
+    "bits": ["#ffffff", "#22303c"],
+    "write": ["#ffffff", "#fdae6b", "#e6550d", "#7f2704"],
+    "read": ["#ffffff", "#9ecae1", "#3182bd", "#08306b"],
+    "usage": ["#ffffff", "#a1d99b", "#31a354", "#00441b"],
+    "hidden": ["#2166ac", "#92c5de", "#ffffff", "#f4a582", "#b2182b"],
+}
+"""From the lowest to the highest value; an internal is named by the first word of its title."""
+
+GRID_FIELDS = 40
+"""Up to this many fields along an axis, lines part them."""
+
+LABELLED_STEPS = 160
+"""Up to this length, every word of a story is written below the time axis."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A row of the picture."""
+
+    title: str
+    rows: int  # lines of the image, which set its height
+    draw: Callable[[Axes], AxesImage | None]  # returns the image that the colour bar explains, or None
+
+
+def sample_figure(sample: Sample, title: str) -> Figure:
+    """Draw a sample; `title` says of what."""
+    panels = [*(_word_panels(sample) if sample.words else _bit_panels(sample)), *_internal_panels(sample)]
+    heights = [min(0.3 + 0.085 * panel.rows, 2.2) for panel in panels]
+    steps = len(sample.answer_T)
+    width = min(max(5.5, steps * (0.16 if sample.words else 0.3)), 26)
+    with styled():
+        figure = Figure(figsize=(width + 0.8, sum(heights) + 0.34 * len(panels) + 0.6), layout="constrained")
+        grid = figure.add_gridspec(len(panels), 2, height_ratios=heights, width_ratios=[width, 0.12])
+        axes: list[Axes] = []
+        for number, panel in enumerate(panels):
+            axis = figure.add_subplot(grid[number, 0], sharex=axes[0] if axes else None)
+            image = panel.draw(axis)
+            if image is not None:
+                bar = figure.colorbar(image, cax=figure.add_subplot(grid[number, 1]))
+                bar.outline.set_visible(False)
+                bar.locator = MaxNLocator(2)
+            axis.set_title(panel.title)
+            axis.tick_params(labelbottom=False)
+            _frame_answers(axis, sample)
+            axes.append(axis)
+        _label_time(axes[-1], sample)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold", color=INK)
+    return figure
+
+
+def _bit_panels(sample: Sample) -> list[Panel]:
+    asked_TO = sample.answer_T.unsqueeze(-1).expand_as(sample.targets_TO).numpy()
+    targets = np.ma.masked_where(~asked_TO, sample.targets_TO.numpy())
+    outputs = np.ma.masked_where(~asked_TO, sample.probabilities_TO.numpy())
+    wrong = [tuple(place) for place in (sample.answer_T.unsqueeze(-1) & ~sample.right()).nonzero().tolist()]
+
+    def draw_outputs(axis: Axes) -> AxesImage:
+        image = _image(axis, outputs, "channel", "bits")
+        for step, channel in wrong:
+            place = (step - 0.5, channel - 0.5)
+            axis.add_patch(Rectangle(place, 1, 1, fill=False, edgecolor=BAD, linewidth=1.4, zorder=3))
+        return image
+
+    channels = sample.targets_TO.shape[-1]
+    inputs = sample.inputs_TI.numpy()
+    note = f" ({len(wrong)} wrong, outlined)" if wrong else ""
+    return [
+        Panel("inputs", inputs.shape[-1], lambda axis: _image(axis, inputs, "channel", "bits")),
+        Panel("targets", channels, lambda axis: _image(axis, targets, "channel", "bits")),
+        Panel(f"outputs: probability of a one{note}", channels, draw_outputs),
+    ]
+
+
+def _word_panels(sample: Sample) -> list[Panel]:
+    answers = sample.answer_T.nonzero().squeeze(-1).tolist()
+    right = sample.right().tolist()
+    best_T, given_T = sample.probabilities_TO.max(-1)
+
+    def draw(axis: Axes) -> None:
+        for step in answers:
+            colour = GOOD if right[step] else BAD
+            axis.bar(step, best_T[step].item(), width=0.8, color=colour, alpha=0.35)
+            said, wanted = sample.words[given_T[step]], sample.words[sample.targets_TO[step]]
+            text = said if right[step] else f"{said}, not {wanted}"
+            axis.text(step, 0.03, text, rotation=90, ha="center", va="bottom", color=colour, fontsize=7)
+        axis.set_ylim(0, 1)
+        axis.set_ylabel("probability")
+        axis.set_xlim(-0.5, len(right) - 0.5)
+
+    return [Panel("answers, and the probability that the model gives them", 14, draw)]
+
+
+def _internal_panels(sample: Sample) -> list[Panel]:
+    def panel(title: str, values_TN: np.ndarray) -> Panel:
+        kind = title.replace(",", "").split()[0]
+        what = "unit" if kind == "hidden" else "slot"
+        return Panel(title, min(values_TN.shape[-1], 20), lambda axis: _image(axis, values_TN, what, kind))
+
+    return [panel(title, value_TN.float().numpy()) for title, value_TN in sample.internals.items()]
+
+
+def _image(axis: Axes, values_TN: np.ndarray, what: str, kind: str) -> AxesImage:
+    """Draw values between 0 (-1 for a hidden state) and 1; masked fields stay grey, for nothing is asked there."""
+    colours = LinearSegmentedColormap.from_list(kind, COLOURS[kind])
+    low = -1 if kind == "hidden" else 0
+    axis.set_facecolor("#eef1f3")
+    image = axis.imshow(values_TN.T, aspect="auto", interpolation="nearest", cmap=colours, vmin=low, vmax=1)
+    steps, rows = values_TN.shape
+    if max(steps, rows) <= GRID_FIELDS:
+        axis.vlines(np.arange(1, steps) - 0.5, -0.5, rows - 0.5, color="#eef1f3", linewidth=0.4)
+        axis.hlines(np.arange(1, rows) - 0.5, -0.5, steps - 0.5, color="#eef1f3", linewidth=0.4)
+    axis.set_ylabel(what)
+    axis.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    return image
+
+
+def _frame_answers(axis: Axes, sample: Sample) -> None:
+    """Thin lines where a run of answered steps begins and ends."""
+    answer = np.concatenate([[False], sample.answer_T.numpy(), [False]])
+    for edge in np.flatnonzero(answer[1:] != answer[:-1]):
+        axis.axvline(edge - 0.5, color=INK, linewidth=0.6, linestyle=(0, (2, 2)))
+
+
+def _label_time(axis: Axes, sample: Sample) -> None:
+    steps = len(sample.answer_T)
+    axis.tick_params(labelbottom=True)
+    if sample.words and steps <= LABELLED_STEPS:
+        axis.set_xticks(range(steps), [sample.words[token] for token in sample.inputs_TI.tolist()], rotation=90)
+        axis.set_xlabel("input, word by word; answers are due at -")
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(20, integer=True))
+        axis.set_xlabel("step (dashed: where answers begin and end)")

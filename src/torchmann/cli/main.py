@@ -1,0 +1,67 @@
+"""Entry point of the ``torchmann`` command: which subcommand runs, and how its errors are told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+import torchmann
+from torchmann.cli.commands import demo, evaluate, show, train
+from torchmann.core.errors import DataError, OptionError, ShapeError, unknown_name
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"train": train, "eval": evaluate, "show": show, "demo": demo}
+
+HELP = """\
+usage: torchmann COMMAND ...
+
+Memory-augmented neural networks: train one, measure it, look at its memory at work.
+
+  demo          train a small DNC on the copy task and draw its memory (about a minute)
+  train         train a model on a task; everything goes into a run directory
+  eval RUN      score a run's model on held-out and on longer sequences
+  show RUN      draw pictures of a run: its memory over time, its learning curve
+
+Try:
+  torchmann demo
+  torchmann train --task copy --model ntm --solved_at 0.99
+  torchmann train --task babi --task.tasks "[1]" --model dnc
+
+`torchmann COMMAND --help` explains a command; `torchmann --version` prints the version.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        arguments: without the program's name; None takes those of the process.
+
+    Returns:
+        The exit status: 0, 1 for a failure while running, 2 for a mistake in the command line, 130 after Ctrl-C.
+    """
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except OptionError as error:
+        return _complain(error, 2)
+    except (DataError, ShapeError, OSError, FloatingPointError) as error:
+        return _complain(error, 1)
+    except KeyboardInterrupt:
+        return _complain("interrupted.", 130)
+
+
+def _run(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else "--help"
+    if name in ("-h", "--help"):
+        print(HELP, end="")
+        return 0
+    if name == "--version":
+        print(f"torchmann {torchmann.__version__}")
+        return 0
+    if name not in COMMANDS:
+        raise unknown_name("command", name, COMMANDS)
+    return COMMANDS[name](arguments[1:])
+
+
+def _complain(error: object, status: int) -> int:
+    print(f"torchmann: {error}", file=sys.stderr)
+    return status

@@ -1,0 +1,38 @@
+"""Limiting gradients before a step, in the ways that papers do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+
+from torchmann.core.errors import OptionError, unknown_name
+
+Clipping = Literal["none", "value", "tensor", "global"]
+
+
+def clip_gradients(parameters: Sequence[Tensor], how: Clipping, limit: float) -> None:
+    """Limit the gradients of `parameters` in place; those without a gradient are passed over.
+
+    Args:
+        parameters: what is trained.
+        how: ``"value"``: each element to ±limit; ``"tensor"``: the norm of each tensor's gradient;
+            ``"global"``: the norm of all gradients together; ``"none"``: not at all.
+        limit: the largest element or norm that is left.
+
+    Raises:
+        OptionError: unknown `how`, or a limit that is not above zero.
+    """
+    if how not in get_args(Clipping):
+        raise unknown_name("clipping", how, get_args(Clipping))
+    if not limit > 0:
+        raise OptionError(f"the limit of clipping must be above 0, got {limit}; clip='none' turns clipping off.")
+    if how == "value":
+        clip_grad_value_(parameters, limit)
+    elif how == "tensor":
+        for parameter in parameters:
+            clip_grad_norm_(parameter, limit)
+    elif how == "global":
+        clip_grad_norm_(parameters, limit)

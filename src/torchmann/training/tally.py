@@ -1,0 +1,49 @@
+"""Tally: losses and scores added up batch by batch, and read out at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from torchmann.tasks import Score
+
+
+class Means(NamedTuple):
+    """What a tally comes to: mean loss, mean scores (without those of which nothing was scored), every loss."""
+
+    loss: float
+    scores: dict[str, float]
+    losses: list[float]
+
+
+class Tally:
+    """Adds up on the device; only `means` waits for it. In the loss a batch counts with its number of rows."""
+
+    def __init__(self) -> None:
+        self._losses: list[Tensor] = []
+        self._rows: list[int] = []
+        self._scores: dict[str, Score] = {}
+
+    def __len__(self) -> int:
+        return len(self._losses)
+
+    def add(self, loss: Tensor, scores: dict[str, Score], rows: int) -> None:
+        """Count one batch."""
+        self._losses.append(loss.detach())
+        self._rows.append(rows)
+        for name, score in scores.items():
+            before = self._scores.get(name)
+            if before is not None:
+                score = Score(before.total + score.total, before.weight + score.weight)
+            self._scores[name] = score
+
+    def means(self) -> Means:
+        """The means over all that was added, which must be at least one batch."""
+        sums = [part for score in self._scores.values() for part in score]
+        numbers = torch.stack([value.double() for value in (*self._losses, *sums)]).tolist()
+        losses, sums_read = numbers[: len(self)], numbers[len(self) :]
+        loss = sum(rows * value for rows, value in zip(self._rows, losses, strict=True)) / sum(self._rows)
+        pairs = zip(self._scores, sums_read[::2], sums_read[1::2], strict=True)
+        return Means(loss, {name: total / weight for name, total, weight in pairs if weight}, losses)

@@ -89,7 +89,7 @@ def test_archive_under_the_data_folder_reads_as_its_folder(base, tmp_path, monke
 
 
 def test_partial_file_is_refused_unless_allowed(base):
-    with pytest.raises(DataError, match=r"train.txt is partial: 80 of 10000 .*--task\.allow_partial true"):
+    with pytest.raises(DataError, match=r"train.txt is partial: 80 of 10000 .*--allow-partial"):
         load_babi([1], base)
     assert len(load_babi([1], base, allow_partial=True)[1][1, "train"]) == 40
 

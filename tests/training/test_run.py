@@ -47,7 +47,10 @@ def test_a_loaded_run_computes_what_the_trained_one_did(tmp_path: Path) -> None:
     batches = [task.batch(index, 5, seed=0, split="test") for index in range(2)]
     with torch.no_grad():
         scores = [
-            task.scores(model(batch.inputs, lengths=batch.lengths)[0], batch)["bit_accuracy"] for batch in batches
+            task.scores(model(batch.inputs, lengths=batch.lengths, decode_from=batch.first_answer_step)[0], batch)[
+                "bit_accuracy"
+            ]
+            for batch in batches
         ]
     mean = sum(score.total for score in scores) / sum(score.weight for score in scores)
     assert mean.item() == pytest.approx(outcome.evaluation["test"].scores["bit_accuracy"])

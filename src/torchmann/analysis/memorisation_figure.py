@@ -104,7 +104,7 @@ def _mark_writes(axis: Axes, steps: Sequence[int]) -> None:
 
 def _left_at_the_end(axis: Axes, contributions: Mapping[str, Tensor]) -> None:
     for colour, (name, c_TT) in zip(COLOURS, contributions.items(), strict=False):
-        label = f"{name}\nI = {float(memorised(c_TT)):.2g}, λ = {float(fitted_decay(c_TT)):.2f}"
+        label = f"{name}\nI = {float(memorised(c_TT)):.3g}, λ = {float(fitted_decay(c_TT)):.2f}"
         axis.plot(range(1, len(c_TT) + 1), _array(c_TT[-1]), color=colour, linewidth=1.4, label=label)
     axis.set_yscale("log")
     _plain_numbers(axis)
@@ -113,6 +113,7 @@ def _left_at_the_end(axis: Axes, contributions: Mapping[str, Tensor]) -> None:
     axis.grid(True)
     axis.legend(loc="upper left", fontsize=7)
     low, high = axis.get_ylim()
+    axis.set_xlim(0.5, max(len(c_TT) for c_TT in contributions.values()) + 0.5)
     axis.set_ylim(low, high * (high / low) ** (0.2 * len(contributions)))  # room for the legend
     axis.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     axis.spines[["top", "right"]].set_visible(False)

@@ -55,7 +55,7 @@ def record_sample(model: SequenceModel, task: Task) -> Sample:
     """Run `model` on test sequences of `task` and keep one: the longest of vectors, the shortest of words."""
     batch = task.batch(0, CANDIDATES, seed=HELD_OUT_SEED, split="test")
     with evaluation_mode(model), Recorder(model) as recorder:
-        output_TBO, _ = model(batch.inputs, lengths=batch.lengths)
+        output_TBO, _ = model(batch.inputs, lengths=batch.lengths, decode_from=batch.first_answer_step)
     tokens = task.input_kind == "tokens"
     row = int(batch.lengths.argmin() if tokens else batch.lengths.argmax())
     steps = int(batch.lengths[row])

@@ -25,6 +25,9 @@ PARTS = {"task": "", "model": "dnc", "optimiser": "adam"}
 PRESET = "model.preset"
 """A choice that changes the defaults of other flags, as the names do."""
 
+SHORT = {"--allow-partial": ["--task.allow_partial", "true"]}
+"""Flags that stand for others."""
+
 NOT_FLAGS = {"self", "input_size", "output_size", "parameters", "batch_first", "device", "dtype"}
 """Keywords of tasks, models and optimisers that follow from the rest of a run."""
 
@@ -102,6 +105,7 @@ def parse_train(arguments: Sequence[str]) -> tuple[Config, str | None, bool]:
     names = chosen_names(arguments)
     if not names["task"] and not {"-h", "--help"} & set(arguments):
         raise OptionError(f"name a task with --task: {', '.join(tasks.names())}.")
+    arguments = [part for argument in arguments for part in SHORT.get(argument, [argument])]
     typed = [re.sub(rf"^--({'|'.join(PARTS)})(?==|$)", r"--\1.name", argument) for argument in arguments]
     parsed = train_parser(names).parse_args(typed).as_dict()
     del parsed["config"]

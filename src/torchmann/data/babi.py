@@ -202,7 +202,7 @@ def _parse(source: Source, task: int, split: str, index: dict[str, int], allow_p
     if questions < QUESTIONS[split] and not allow_partial:
         raise DataError(
             f"{source.place} is partial: {questions} of {QUESTIONS[split]} questions. Use the published file "
-            f"or tasks other than {task}, or accept it with --task.allow_partial true (allow_partial=True)."
+            f"or tasks other than {task}, or accept it with --allow-partial (in Python allow_partial=True)."
         )
     return Stories(
         torch.tensor(tokens, dtype=torch.int16),

@@ -16,7 +16,7 @@ Source: "Learning to remember more with less memorization"; random writing is a 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Literal, Protocol
 
 from torchmann.core.cell import DENSE
@@ -32,7 +32,7 @@ Held = Literal["both", "write", "read"]
 class WritingPolicy(Protocol):
     """Anything that gives the kind of each step."""
 
-    def schedule(self, length: int, start: int = 0) -> Sequence[str]:
+    def schedule(self, length: int, start: int = 0) -> Sequence[Hashable]:
         """The kinds of steps ``start, ..., start + length - 1`` (counted from 0)."""
 
 
@@ -136,7 +136,7 @@ class DenseFrom:
     """A policy up to a step, dense from there on: encode sparsely, decode with the whole memory.
 
     Args:
-        policy: of the steps before.
+        policy: of the steps before; a cell will do, which has a schedule too.
         step: the first dense step, counted from 0, e.g. `Batch.first_answer_step`.
     """
 
@@ -150,7 +150,7 @@ class DenseFrom:
         """The policy's."""
         return getattr(self.policy, "references", ())
 
-    def schedule(self, length: int, start: int = 0) -> Sequence[str]:
+    def schedule(self, length: int, start: int = 0) -> Sequence[Hashable]:
         """The policy's kinds before the step, dense after."""
         kinds = self.policy.schedule(length, start)
         return [kind if start + offset < self.step else DENSE for offset, kind in enumerate(kinds)]

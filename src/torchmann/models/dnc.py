@@ -131,6 +131,7 @@ class DNC(Recurrent):
             writing=writing,
             interface=LinearInterface(driver, memory, bias=bias, clip=clip_interface, **at),
             readout=LinearReadout(hidden_size, memory.read_size, outputs, bias=bias, clip=clip, **at),
+            **at,
         )
         super().__init__(cell, batch_first=batch_first, engine=engine)
         if init == "normal":

@@ -119,5 +119,6 @@ class NTM(Recurrent):
             writing=writing,
             interface=LinearInterface(driver, memory, source=head_input, **at),
             readout=LinearReadout(hidden_size, memory.read_size if output_reads else 0, outputs, clip=clip, **at),
+            **at,
         )
         super().__init__(cell, batch_first=batch_first, engine=engine)

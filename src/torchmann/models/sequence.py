@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from torchmann.core.errors import ShapeError
 from torchmann.engines import Recurrent
+from torchmann.memories import DenseFrom
 
 
 class SequenceModel(nn.Module):
@@ -26,12 +27,16 @@ class SequenceModel(nn.Module):
         super().__init__()
         self.encoder, self.body, self.head = encoder, body, head
 
-    def forward(self, inputs: Tensor, state: Any = None, **options: Any) -> tuple[Any, Any]:
+    def forward(
+        self, inputs: Tensor, state: Any = None, *, decode_from: int | None = None, **options: Any
+    ) -> tuple[Any, Any]:
         """Run over a sequence.
 
         Args:
             inputs: ``[T, B]`` tokens or ``[T, B, I]`` vectors.
             state: what an earlier call returned; None starts anew.
+            decode_from: absolute step from which the memory is used at every step, whatever the writing policy: where
+                the answers begin. None leaves the policy alone.
             options: keywords of `Recurrent.forward` (lengths, reset, schedule, start, noise, generator).
 
         Returns:
@@ -45,5 +50,7 @@ class SequenceModel(nn.Module):
                 f"inputs must be token numbers [T, B] (int64), got {inputs.dtype} of shape {tuple(inputs.shape)}: "
                 "build the model with input_kind='vector' for vectors."
             )
+        if decode_from is not None:
+            options["schedule"] = DenseFrom(self.body.cell, decode_from)
         output, state = self.body(self.encoder(inputs), state, **options)
         return self.head(output), state

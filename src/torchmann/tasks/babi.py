@@ -41,7 +41,7 @@ class Babi(Task):
         tasks: Numbers of the bAbI tasks, 1 to 20; all 20 jointly if not given.
         data: The archive, its unpacked folder, or a folder with either under ``babi/``; by default the folder
             named by the environment variable TORCHMANN_DATA.
-        allow_partial: Train on files that have fewer questions than the published ones.
+        allow_partial: Train on files that have fewer questions than the published ones; for short: --allow-partial.
         holdout: Share of each task's training stories, its last ones, that is kept for validation.
         loss: ``word``: mean over the answered words; ``step``: mean over batch and padded time; ``episode``:
             summed over the answered words, mean over the batch.

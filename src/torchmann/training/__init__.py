@@ -5,6 +5,7 @@ from torchmann.training.config import Choice, Config
 from torchmann.training.evaluate import evaluate, final_evaluation
 from torchmann.training.loop import Measurement, Training
 from torchmann.training.optimisers import OPTIMISERS, GravesRMSProp, optimiser_named
+from torchmann.training.refreshing import Refreshing
 from torchmann.training.run import Outcome, evaluate_finally, load_run, train_run
 from torchmann.training.run_directory import RunDirectory
 from torchmann.training.settings import Settings
@@ -19,6 +20,7 @@ __all__ = [
     "Measurement",
     "OPTIMISERS",
     "Outcome",
+    "Refreshing",
     "RunDirectory",
     "Settings",
     "Tally",

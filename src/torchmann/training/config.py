@@ -80,12 +80,13 @@ class Config:
 
     def build_model(self, task: Task) -> SequenceModel:
         """The model for `task`, with initial weights that depend on the seed alone."""
+        widened = task.refresh_size if self.settings.refresh_probability else 0
         with initialisation(self.settings.seed):
             return models.build(
                 self.model.name,
                 input_kind=task.input_kind,
                 input_size=task.input_size,
-                output_size=task.output_size,
+                output_size=task.output_size + widened,
                 **self.model.options,
             )
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from torchmann.tasks import Task
+from torchmann.training.refreshing import split_output
 from torchmann.training.seeds import HELD_OUT_SEED
 from torchmann.training.tally import Means, Tally
 
@@ -29,7 +30,7 @@ def evaluate(model: nn.Module, task: Task, split: str, *, batch_size: int, batch
     """The mean loss and scores of `model` on the first `batches` batches of a held-out split.
 
     Args:
-        model: called ``model(inputs, lengths=...)``; evaluated in evaluation mode, its mode is restored.
+        model: called ``model(inputs, lengths=..., decode_from=...)`` in evaluation mode; its own mode is restored.
         task: gives the batches, the loss and the scores.
         split: ``"validation"`` or ``"test"``.
         batch_size: sequences of a batch.
@@ -40,8 +41,9 @@ def evaluate(model: nn.Module, task: Task, split: str, *, batch_size: int, batch
     with evaluation_mode(model):
         for index in range(batches):
             batch = task.batch(index, batch_size, seed=HELD_OUT_SEED, split=split).to(device)
-            output, _ = model(batch.inputs, lengths=batch.lengths)
-            tally.add(task.loss(output, batch), task.scores(output, batch), batch.batch_size)
+            output, _ = model(batch.inputs, lengths=batch.lengths, decode_from=batch.first_answer_step)
+            answer, _ = split_output(task, output)
+            tally.add(task.loss(answer, batch), task.scores(answer, batch), batch.batch_size)
     return tally.means()
 
 

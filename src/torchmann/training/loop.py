@@ -14,7 +14,8 @@ from torchmann.core.errors import OptionError
 from torchmann.tasks import Task
 from torchmann.training.clipping import clip_gradients
 from torchmann.training.evaluate import evaluate
-from torchmann.training.seeds import noise_generator
+from torchmann.training.refreshing import Refreshing, split_output
+from torchmann.training.seeds import noise_generator, refreshing_stream
 from torchmann.training.settings import Settings, device_named
 from torchmann.training.tally import Means, Tally
 
@@ -40,7 +41,8 @@ class Training:
         training.stopped                      # "solved", "iterations", "time" or "interrupted"
 
     Args:
-        model: called ``model(inputs, lengths=..., generator=...)``, gives logits ``[T, B, O]`` and a state.
+        model: called ``model(inputs, lengths=..., generator=..., decode_from=...)``, gives logits ``[T, B, O]`` and
+            a state.
         task: gives the batches, the loss and the scores.
         optimiser: of the model's parameters.
         settings: how to train; the model is moved to its device.
@@ -58,6 +60,7 @@ class Training:
         self.model, self.task, self.optimiser, self.settings = model.to(self.device), task, optimiser, settings
         self.parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         self.noise = noise_generator(settings.seed, self.device)
+        self.refreshing = Refreshing(settings.refresh_probability, settings.refresh_gamma, settings.refresh_floor)
         self.iteration = 0
         self.stopped: str | None = None
         self._started: float | None = None
@@ -100,13 +103,20 @@ class Training:
         """One iteration; its loss and scores go to `tally`."""
         settings = self.settings
         batch = self.task.batch(self.iteration, settings.batch_size, seed=settings.seed).to(self.device)
-        output, _ = self.model(batch.inputs, lengths=batch.lengths, generator=self.noise)
-        loss = self.task.loss(output, batch)
+        output, _ = self.model(
+            batch.inputs, lengths=batch.lengths, generator=self.noise, decode_from=batch.first_answer_step
+        )
+        answer, _ = split_output(self.task, output)
+        if settings.refresh_probability:
+            sample = refreshing_stream(settings.seed, self.iteration, self.device)
+            loss = self.refreshing.loss(self.task, output, batch, sample)
+        else:
+            loss = self.task.loss(answer, batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         clip_gradients(self.parameters, settings.clip, settings.clip_limit)
         self.optimiser.step()
-        tally.add(loss, self.task.scores(output.detach(), batch), batch.batch_size)
+        tally.add(loss, self.task.scores(answer.detach(), batch), batch.batch_size)
         self.iteration += 1
 
     def _limit_reached(self) -> str | None:

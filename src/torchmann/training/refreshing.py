@@ -74,8 +74,8 @@ class Refreshing:
 
 
 def split_output(task: Task, output_TBO: Tensor) -> tuple[Tensor, Tensor]:
-    """The channels that answer and those that reproduce: the same ones where both share an alphabet."""
-    if not task.refresh_size:
+    """The channels that answer and those that reproduce: the same ones where the output was not widened."""
+    if output_TBO.shape[-1] == task.output_size:
         return output_TBO, output_TBO
     return output_TBO[..., : task.output_size], output_TBO[..., task.output_size :]
 

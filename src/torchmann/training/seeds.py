@@ -20,6 +20,12 @@ def initialisation(seed: int) -> Iterator[None]:
         yield
 
 
+def refreshing_stream(seed: int, iteration: int, device: torch.device) -> torch.Generator:
+    """Which steps an iteration reproduces: a stream of its own for each iteration, so that a run can go on anywhere."""
+    digest = hashlib.blake2b(f"{seed}/refreshing/{iteration}".encode(), digest_size=4).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest, "big"))
+
+
 def noise_generator(seed: int, device: torch.device) -> torch.Generator:
     """The source of the noise that a stochastic cell needs; its stream is not that of the initial weights."""
     digest = hashlib.blake2b(f"{seed}/noise".encode(), digest_size=4).digest()

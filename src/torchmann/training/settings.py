@@ -24,6 +24,10 @@ class Settings:
         clip: what is limited before a step: every element of the gradients ("value"), the norm of each tensor's
             ("tensor"), the norm of all together ("global"), or nothing ("none").
         clip_limit: the largest element or norm that is left.
+        refresh_probability: memory refreshing: probability of each input step to be reproduced; 0 is without.
+        refresh_gamma: what weighs the answers against the reproduced steps: their ratio in each "sequence" or in the
+            whole "batch".
+        refresh_floor: let that weight be no less than one.
         log_every: iterations from one line of metrics.jsonl to the next.
         evaluate_every: iterations from one evaluation on validation sequences to the next.
         evaluation_batches: held-out batches of an evaluation; the last test takes all of a finite test set.
@@ -42,6 +46,9 @@ class Settings:
     max_seconds: float | None = None
     clip: Clipping = "global"
     clip_limit: float = 10.0
+    refresh_probability: float = 0.0
+    refresh_gamma: Literal["sequence", "batch"] = "sequence"
+    refresh_floor: bool = True
     log_every: int = 20
     evaluate_every: int = 200
     evaluation_batches: int = 4

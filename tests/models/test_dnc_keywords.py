@@ -121,6 +121,14 @@ def clip_controller() -> None:
     assert dnc().cell.controller.clip == 20.0
 
 
+def initial_memory() -> None:
+    drawn = dnc(initial_memory="random").initial_state(B).memory.memory
+    assert drawn.abs().max() <= 8**-0.5 and drawn[0].unique().numel() == 15 and drawn[0].equal(drawn[1])
+    learned = dnc(initial_memory="learned", initial_value=0.5)
+    assert (learned.initial_state(B).memory.memory == 0.5).all() and learned.cell.memory.initial_memory.weight.shape
+    assert not dnc().initial_state(B).memory.memory.any()
+
+
 def preset() -> None:
     released, by_hand = twins(dnc(preset="released"), dnc(strength="softplus"))
     x = inputs()
@@ -310,6 +318,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "usage_floor": usage_floor,
     "usage_gradient": usage_gradient,
     "read_mode_softmax": read_mode_softmax,
+    "initial_memory": initial_memory,
     "initial_value": initial_value,
     "initial_reads": initial_reads,
     "batch_first": batch_first,

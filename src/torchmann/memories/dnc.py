@@ -65,6 +65,9 @@ class DNCMemory(Memory):
         usage_floor: usage is squeezed to ``floor + (1 - floor) u`` before it is sorted.
         usage_gradient: let the gradient pass from usage into the write weighting of the step before.
         read_mode_softmax: over the ``"modes"`` of each head; ``"heads"`` is a defect of released code.
+        initial_memory: how the memory starts: ``"constant"`` at `initial_value`, ``"learned"`` from there, or
+            ``"random"`` (drawn once, uniform on ±1/sqrt(N + W)). None is constant where the allocation sorts, which tells equal
+            slots apart by their number, and random where it is a softmax: it keeps slots that start alike alike.
         initial_value: constant at which memory, weightings and reads start.
         initial_reads: how the reads start: ``"constant"`` or ``"learned"``, from `initial_value`.
 
@@ -88,6 +91,7 @@ class DNCMemory(Memory):
         usage_floor: float = 1e-6,
         usage_gradient: bool = False,
         read_mode_softmax: Literal["modes", "heads"] = "modes",
+        initial_memory: StartKind | None = None,
         initial_value: float = 0.0,
         initial_reads: StartKind = "constant",
         device: Any = None,
@@ -125,7 +129,10 @@ class DNCMemory(Memory):
         self.read_size = reads * width
 
         at: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.initial_memory = Start((slots, width), value=initial_value, **at)
+        if initial_memory is None:
+            initial_memory = "random" if allocation == "softmax" else "constant"
+        spread = (slots + width) ** -0.5
+        self.initial_memory = Start((slots, width), initial_memory, value=initial_value, spread=spread, **at)
         self.initial_usage = Start((slots,), **at)
         self.initial_write_weights = Start((writes, slots), value=initial_value, **at)
         self.initial_read_weights = Start((reads, slots), value=initial_value, **at)

@@ -50,6 +50,8 @@ class DNC(Recurrent):
         usage_floor: lowest usage that the allocation sees.
         usage_gradient: let the gradient pass from usage into the previous write weighting.
         read_mode_softmax: over ``"modes"``; ``"heads"`` is a defect of released code.
+        initial_memory: ``"constant"`` at `initial_value`, ``"learned"`` or ``"random"``; None is constant with sorted
+            allocation and random with softmax, which keeps slots that start alike alike.
         initial_value: constant at which memory, weightings and reads start.
         initial_reads: how the reads start: ``"constant"`` or ``"learned"``, from `initial_value`.
         batch_first: input and output are ``[batch, time, features]``.
@@ -89,6 +91,7 @@ class DNC(Recurrent):
         usage_floor: float = 1e-6,
         usage_gradient: bool = False,
         read_mode_softmax: Literal["modes", "heads"] = "modes",
+        initial_memory: StartKind | None = None,
         initial_value: float = 0.0,
         initial_reads: StartKind = "constant",
         batch_first: bool = False,
@@ -111,6 +114,7 @@ class DNC(Recurrent):
             usage_floor=usage_floor,
             usage_gradient=usage_gradient,
             read_mode_softmax=read_mode_softmax,
+            initial_memory=initial_memory,
             initial_value=initial_value,
             initial_reads=initial_reads,
             **at,

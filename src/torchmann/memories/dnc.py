@@ -66,8 +66,8 @@ class DNCMemory(Memory):
         usage_gradient: let the gradient pass from usage into the write weighting of the step before.
         read_mode_softmax: over the ``"modes"`` of each head; ``"heads"`` is a defect of released code.
         initial_memory: how the memory starts: ``"constant"`` at `initial_value`, ``"learned"`` from there, or
-            ``"random"`` (drawn once, uniform on ±1/sqrt(N + W)). None is constant where the allocation sorts, which tells equal
-            slots apart by their number, and random where it is a softmax: it keeps slots that start alike alike.
+            ``"random"`` (drawn once, uniform on ±1/sqrt(N + W)). None is constant where the allocation sorts, which
+            tells equal slots apart by their number, and random where it is a softmax, which cannot.
         initial_value: constant at which memory, weightings and reads start.
         initial_reads: how the reads start: ``"constant"`` or ``"learned"``, from `initial_value`.
 

@@ -5,10 +5,10 @@ import torch
 import yaml
 from tests.training.tiny import tiny_config
 
-from torchmann import models
+from torchmann import models, tasks
 from torchmann.core import OptionError
 from torchmann.training import Choice, Config
-from torchmann.training.config import model_defaults
+from torchmann.training.config import model_defaults, with_interval
 
 
 def test_a_configuration_survives_yaml() -> None:
@@ -45,3 +45,23 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
         Config(Choice("coppy"), config.model).build_task()
     with pytest.raises(OptionError, match="unknown model 'dncc': did you mean 'dnc'"):
         Config(config.task, Choice("dncc")).build_model(config.build_task())
+
+
+def test_an_interval_that_is_not_given_follows_from_the_task() -> None:
+    task = tasks.make("copy", max_length=50)
+    assert with_interval({"writing": "uniform", "slots": 4}, task)["writing"] == "uniform:10"
+    assert with_interval({"writing": "cached:3", "slots": 4}, task)["writing"] == "cached:3"
+    batch = task.batch(0, 50, seed=0)
+    first = batch.answer_mask.int().argmax(0).max()
+    assert int(first) <= task.story_steps
+    with pytest.raises(OptionError, match="give the interval"):
+        unbounded = tasks.make("copy")
+        unbounded.story_steps = None
+        with_interval({"writing": "cached", "slots": 4}, unbounded)
+
+
+@pytest.mark.parametrize("name", [name for name in tasks.names() if not name.startswith("babi")])
+def test_stories_are_no_longer_than_the_task_says(name: str) -> None:
+    task = tasks.make(name)
+    first = task.batch(0, 200, seed=0).answer_mask.int().argmax(0).max()
+    assert task.story_steps is not None and task.story_steps - 4 <= int(first) <= task.story_steps

@@ -33,6 +33,8 @@ class FeedForwardCell(Controller):
         bias: add b.
     """
 
+    recurrent = False
+
     def __init__(
         self,
         input_size: int,

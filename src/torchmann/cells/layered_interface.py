@@ -27,13 +27,18 @@ class LayeredInterface(nn.Module):
         memory: an `NTMMemory` or a memory derived from it.
 
     Raises:
-        OptionError: layers and write heads differ in number.
+        OptionError: the controller is no stack, the memory no `NTMMemory`, or layers and write heads differ in number.
     """
 
     def __init__(
         self, controller: Stacked, memory: NTMMemory, *, device: Any = None, dtype: torch.dtype | None = None
     ) -> None:
         super().__init__()
+        if not isinstance(controller, Stacked) or not isinstance(memory, NTMMemory):
+            raise OptionError(
+                "a layered interface connects the layers of a Stacked controller to the write heads of one NTMMemory, "
+                f"got a {type(controller).__name__} and a {type(memory).__name__}."
+            )
         if len(controller.cells) != memory.writes:
             raise OptionError(
                 f"the controller has {len(controller.cells)} layers, but the memory {memory.writes} write heads: "

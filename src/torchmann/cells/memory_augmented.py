@@ -20,7 +20,7 @@ from torchmann.core.noise import Draw
 from torchmann.core.precision import without_autocast
 from torchmann.core.recorder import record
 from torchmann.core.state import state
-from torchmann.memories.memory import Memory
+from torchmann.memories.memory import Half, Memory
 from torchmann.memories.writing import (
     CACHE,
     CACHED,
@@ -29,8 +29,11 @@ from torchmann.memories.writing import (
     HOLD_WRITE,
     WritingPolicy,
     cached_writing,
+    held_kind,
     policy_from,
 )
+
+_HALVES: dict[Hashable, Half] = {HOLD_WRITE: "only_read", HOLD_READ: "only_write"}
 
 MemoryUse = Callable[[Tensor, Any], tuple[Tensor | None, Any]]
 """What a step does with the memory: ``(interface, state) -> (reads or None, state)``."""
@@ -169,7 +172,8 @@ class MemoryAugmentedCell(Cell):
         output_size: O of the default readout; None is the controller's output size.
 
     Raises:
-        OptionError: the controller takes too few features for the reads, or `output_size` contradicts `readout`.
+        OptionError: the controller takes too few features for the reads, `output_size` contradicts `readout`, or
+            the controller or the memory cannot do what `writing` asks.
     """
 
     def __init__(
@@ -209,8 +213,14 @@ class MemoryAugmentedCell(Cell):
         self.attention: Any = None
         cached = cached_writing(self.writing)
         if cached is not None:
+            if not controller.recurrent:
+                raise OptionError(
+                    "cached writing replaces the controller's last hidden vector, which a feed-forward (top) layer "
+                    "does not look at: take a recurrent controller, or another writing policy."
+                )
             sizes = (cached.interval, controller.output_size, memory.read_size, cached.attention_size)
             self.attention = CacheAttention(*sizes, **at)
+        self.step_of_kind(held_kind(self.writing))  # refused here rather than at the first such step
         self.input_size = controller.input_size - fed_back
         self.output_size = readout.output_size
 
@@ -243,7 +253,8 @@ class MemoryAugmentedCell(Cell):
         """The step of a kind of `torchmann.memories.writing`.
 
         Raises:
-            OptionError: unknown kind, or a caching one without `CachedUniform` as the cell's policy.
+            OptionError: unknown kind, a caching one without `CachedUniform` as the cell's policy, or half a step of a
+                memory that has no such half.
         """
         steps: dict[Hashable, Step] = {
             DENSE: self,
@@ -257,6 +268,9 @@ class MemoryAugmentedCell(Cell):
             raise OptionError("cached writing has parameters: build the cell with writing=CachedUniform(interval).")
         if kind not in steps:
             raise unknown_name("step kind", kind, [str(known) for known in steps])
+        half = _HALVES.get(kind)
+        if half is not None and not self.memory.has_half(half):
+            raise OptionError(f"{type(self.memory).__name__} has no {half}, which {kind!r} needs: use hold='both'.")
         return steps[kind]
 
     def forward(self, x: Tensor, state: MemoryAugmentedState, noise: Any = None) -> tuple[Tensor, MemoryAugmentedState]:

@@ -30,6 +30,7 @@ class Normalised(Controller):
         super().__init__()
         self.controller = controller
         self.input_size, self.output_size = controller.input_size, controller.output_size
+        self.recurrent = controller.recurrent
         self.norm = nn.LayerNorm(controller.output_size, eps=epsilon, device=device, dtype=dtype)
 
     def initial_state(self, batch_size: int) -> Any:

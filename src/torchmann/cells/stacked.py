@@ -56,6 +56,7 @@ class Stacked(Controller):
             raise OptionError(f"dropout must be in [0, 1), got {dropout}.")
         self.cells: Any = nn.ModuleList(cells)
         self.dropout = dropout
+        self.recurrent = getattr(cells[-1], "recurrent", True)  # the top layer's
         self.input_size, self.output_size = cells[0].input_size, cells[-1].output_size
 
     def initial_state(self, batch_size: int) -> StackedState:

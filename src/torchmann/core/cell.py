@@ -66,7 +66,13 @@ class Cell(nn.Module):
 
 
 class Controller(Cell):
-    """A cell that can drive a memory, because it says what its state is made of."""
+    """A cell that can drive a memory, because it says what its state is made of.
+
+    Attributes:
+        recurrent: the step looks at the hidden vector of the step before; cached writing needs that.
+    """
+
+    recurrent: bool = True
 
     def hidden(self, state: Any) -> Tensor:
         """The hidden vector ``[B, H]`` of the (top) layer."""

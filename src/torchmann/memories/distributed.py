@@ -6,7 +6,7 @@ Source: "Distributed associative memory network with memory refreshing loss", eq
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +16,7 @@ from torch.func import functional_call, vmap
 from torchmann.core.errors import OptionError, require_positive
 from torchmann.core.recorder import Recorder, record
 from torchmann.core.state import map_leaves, named_leaves, state
-from torchmann.memories.memory import Memory
+from torchmann.memories.memory import Half, Memory
 
 
 @state
@@ -31,7 +31,7 @@ class Block(nn.Module):
 
     def __init__(self, members: list[Memory]) -> None:
         super().__init__()
-        self.memory = members[0]
+        self.memory, self.blocks = members[0], len(members)
         for path, module in self.memory.named_modules():
             twins = [member.get_submodule(path) for member in members]
             for name, _ in list(module.named_parameters(recurse=False)):
@@ -41,8 +41,12 @@ class Block(nn.Module):
                 setattr(module, name, torch.stack([getattr(twin, name) for twin in twins]))
 
     def forward(self, method: str, *arguments: Any) -> Any:
-        """A method of the memory; only meaningful with the parameters of one block in place of the stacked ones."""
-        return getattr(self.memory, method)(*arguments)
+        """A method of the memory; only meaningful with the parameters of one block in place of the stacked ones.
+
+        Of ``only_write`` the state alone: vmap takes no None for the reads that there are not.
+        """
+        result = getattr(self.memory, method)(*arguments)
+        return result[1] if method == "only_write" else result
 
     def each(self, method: str, *arguments: Any) -> Any:
         """The method run by every block on its part (axis 1) of the arguments; results are stacked along axis 1."""
@@ -50,21 +54,26 @@ class Block(nn.Module):
         def run(tensors: dict[str, Tensor], *parts: Any) -> Any:
             return functional_call(self, tensors, (method, *parts))
 
-        tensors = dict(self.named_parameters()) | dict(self.named_buffers())
+        tensors = self._stacked()
         if not torch.compiler.is_exporting():
             return vmap(run, in_dims=(0, *[1] * len(arguments)), out_dims=1)(tensors, *arguments)
         # torch 2.13 cannot export sort, cat and scatter under vmap with a dynamic batch
         results = []
-        for block in range(len(next(iter(tensors.values())))):
-            mine = {name: tensor[block] for name, tensor in tensors.items()}
+        for block in range(self.blocks):
             parts = [map_leaves(lambda leaf, block=block: leaf[:, block], argument) for argument in arguments]
-            results.append(run(mine, *parts))
+            results.append(run({name: tensor[block] for name, tensor in tensors.items()}, *parts))
         return map_leaves(lambda *leaves: torch.stack(leaves, dim=1), *results)
 
     def for_batch(self, method: str, batch_size: int) -> Any:
         """A method that takes the batch size alone, run by every block; results are stacked along axis 1."""
-        tensors = dict(self.named_parameters()) | dict(self.named_buffers())
-        return vmap(lambda mine: functional_call(self, mine, (method, batch_size)), out_dims=1)(tensors)
+        results = []
+        for block in range(self.blocks):  # not by vmap, which needs a tensor to go by: a memory may have none
+            mine = {name: tensor[block] for name, tensor in self._stacked().items()}
+            results.append(functional_call(self, mine, (method, batch_size)))
+        return map_leaves(lambda *leaves: torch.stack(leaves, dim=1), *results)
+
+    def _stacked(self) -> dict[str, Tensor]:
+        return dict(self.named_parameters()) | dict(self.named_buffers())
 
 
 class Distributed(Memory):
@@ -80,7 +89,8 @@ class Distributed(Memory):
             on the gate too (released DAM code).
 
     Raises:
-        OptionError: `blocks` below one, or `gated_retention` for blocks that keep no read weightings.
+        OptionError: `blocks` below one, blocks that differ in kind or size, or `gated_retention` for blocks that keep
+            no read weightings.
     """
 
     references = ("dam",)
@@ -89,6 +99,8 @@ class Distributed(Memory):
         super().__init__()
         require_positive(blocks=blocks)
         members = [make_block() for _ in range(blocks)]
+        if len({_form(member) for member in members}) > 1:
+            raise OptionError("make_block must make blocks of one kind and size: they run as one, batched.")
         if gated_retention and not hasattr(members[0].initial_state(1), "read_weights"):
             raise OptionError(
                 f"gated_retention needs blocks with read weightings; {type(members[0]).__name__} has none."
@@ -122,8 +134,7 @@ class Distributed(Memory):
             reads, after = self.block.each(method, parts_BKS, state.blocks)
         if self.gated_retention:
             after = after._replace(read_weights=after.read_weights * gate_BKR.unsqueeze(-1))
-        for name, leaf in named_leaves(after):
-            record(self, name, leaf)
+        self._offer(after)
         reads_BKRW = reads.unflatten(-1, (self.reads, -1))
         return (gate_BKR.unsqueeze(-1) * reads_BKRW).sum(1).flatten(1), DistributedState(after)
 
@@ -131,6 +142,29 @@ class Distributed(Memory):
         """One step: every block writes and reads."""
         return self.run("forward", interface, state)
 
+    def has_half(self, half: Half) -> bool:
+        """The blocks'."""
+        return self.block.memory.has_half(half)
+
     def only_read(self, interface: Tensor, state: DistributedState) -> tuple[Tensor, DistributedState]:
         """Every block reads."""
         return self.run("only_read", interface, state)
+
+    def only_write(self, interface: Tensor, state: DistributedState) -> tuple[None, DistributedState]:
+        """Every block writes; the read weightings stay, and the gate has nothing to mix."""
+        parts_BKS, _ = self.parts(interface)
+        with Recorder.paused():
+            after = self.block.each("only_write", parts_BKS, state.blocks)
+        self._offer(after)
+        return None, DistributedState(after)
+
+    def _offer(self, after: Any) -> None:
+        """Record what the blocks carry: within them the recorder is paused."""
+        for name, leaf in named_leaves(after):
+            record(self, name, leaf)
+
+
+def _form(memory: Memory) -> Hashable:
+    """What blocks must have in common to run as one."""
+    shapes = tuple(tuple(leaf.shape) for _, leaf in named_leaves(memory.initial_state(1)))
+    return type(memory), memory.reads, memory.read_size, memory.interface_size, shapes

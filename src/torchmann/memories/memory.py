@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from torchmann.core.errors import OptionError
 from torchmann.core.state import named_leaves
+
+Half = Literal["only_read", "only_write"]
+"""The halves of a step, as methods of a memory."""
 
 
 class Memory(nn.Module):
@@ -36,6 +39,10 @@ class Memory(nn.Module):
         """What the controller sees as reads before the first step, ``[B, read_size]``; zeros unless overridden."""
         _, leaf = next(named_leaves(self.initial_state(1)))
         return leaf.new_zeros(batch_size, self.read_size)
+
+    def has_half(self, half: Half) -> bool:
+        """Whether this memory has that half of a step: a subclass that defines it has it."""
+        return getattr(type(self), half) is not getattr(Memory, half)
 
     def only_read(self, interface_BS: Tensor, state: Any) -> tuple[Tensor | None, Any]:
         """A step that reads but does not write (``hold_write``)."""

@@ -186,8 +186,21 @@ def policy_from(text: str) -> WritingPolicy:
 
 def cached_writing(policy: WritingPolicy) -> CachedUniform | None:
     """The cached writing that a policy needs a cache for, if it does any."""
-    inner = policy.policy if isinstance(policy, DenseFrom) else policy
+    inner = _before_dense(policy)
     return inner if isinstance(inner, CachedUniform) else None
+
+
+def held_kind(policy: WritingPolicy) -> str:
+    """The kind of a policy's steps in between, if it has any: what the memory must be able to do."""
+    inner = _before_dense(policy)
+    return _HELD[inner.hold] if isinstance(inner, Uniform | RandomSteps) else HOLD
+
+
+def _before_dense(policy: WritingPolicy) -> WritingPolicy:
+    """What decides before the steps become dense."""
+    while isinstance(policy, DenseFrom):
+        policy = policy.policy
+    return policy
 
 
 def _held_kind(hold: str) -> str:

@@ -56,6 +56,7 @@ class Copy(FlaggedBitTask):
         require_range("length", min_length, max_length)
         self.min_length = min_length
         self.max_length = max_length
+        self.story_steps = max_length + 2
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Episodes:
         """Step 0 is the start flag, 1..L the data, L+1 the end flag, L+2..2L+1 the answer."""

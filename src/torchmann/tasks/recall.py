@@ -76,6 +76,7 @@ class AssociativeRecall(FlaggedBitTask):
         self.item_length = item_length
         self.min_items, self.max_items = min_items, max_items
         self.max_queries = max_queries
+        self.story_steps = (max_items + 1) * (item_length + 1) + 1  # the items, the first query and its second flag
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Episodes:
         """Items first, each after a flag; then the queries, each of 2 (k + 1) steps."""

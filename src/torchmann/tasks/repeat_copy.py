@@ -77,6 +77,7 @@ class RepeatCopy(BitTask):
             raise OptionError(f"repeat_scale must be above 0, got {repeat_scale}.")
         self.min_length, self.max_length = min_length, max_length
         self.min_repeats, self.max_repeats = min_repeats, max_repeats
+        self.story_steps = max_length + 2
         self.repeat_offset, self.repeat_scale = repeat_offset, repeat_scale
 
     def draw(self, batch_size: int, generator: torch.Generator) -> Episodes:

@@ -79,6 +79,7 @@ class Task(ABC):
         refresh_size: output units that memory refreshing needs beyond ``output_size``; 0 where the output
             shares the input's alphabet.
         metric: name of the primary score; higher is better.
+        story_steps: most steps before the first answer, from which a writing interval may be derived; None: unknown.
         presets: the papers' exact variants: name -> constructor keywords.
     """
 
@@ -87,6 +88,7 @@ class Task(ABC):
     output_size: int
     refresh_size: int = 0
     metric: str
+    story_steps: int | None = None
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
 
     @abstractmethod

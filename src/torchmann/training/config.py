@@ -11,6 +11,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from torchmann import models, tasks
+from torchmann.core.errors import OptionError
+from torchmann.memories import optimal_interval
 from torchmann.models import SequenceModel
 from torchmann.tasks import Task
 from torchmann.training.optimisers import optimiser_named
@@ -26,6 +28,23 @@ def model_defaults(model: str) -> dict[str, Any]:
     parameters = inspect.signature(models.model_named(model)).parameters
     open_ = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
     return {name: value for name, value in MODEL_DEFAULTS.items() if name in open_}
+
+
+def with_interval(options: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """Model keywords in which the policies ``"uniform"`` and ``"cached"`` have got the interval that suits the task.
+
+    Raises:
+        OptionError: the task does not say how long its stories are.
+    """
+    writing = options.get("writing")
+    if writing not in ("uniform", "cached"):
+        return dict(options)
+    if task.story_steps is None:
+        raise OptionError(
+            f"this task does not bound its stories: give the interval in steps, e.g. writing={writing}:10."
+        )
+    interval = optimal_interval(task.story_steps, options["slots"])
+    return {**options, "writing": f"{writing}:{interval}"}
 
 
 @dataclass(frozen=True)
@@ -81,13 +100,14 @@ class Config:
     def build_model(self, task: Task) -> SequenceModel:
         """The model for `task`, with initial weights that depend on the seed alone."""
         widened = task.refresh_size if self.settings.refresh_probability else 0
+        options = with_interval(self.model.options, task)
         with initialisation(self.settings.seed):
             return models.build(
                 self.model.name,
                 input_kind=task.input_kind,
                 input_size=task.input_size,
                 output_size=task.output_size + widened,
-                **self.model.options,
+                **options,
             )
 
     def build_optimiser(self, model: nn.Module) -> Optimizer:

@@ -1,0 +1,103 @@
+"""Train the small models of these pages and draw their pictures, at most a minute each on one thread:
+
+python docs/draw_pictures.py [NAME ...]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from torchmann.analysis import contributions, memorisation_figure, record_sample, sample_figure, writing_steps
+from torchmann.cli import main
+from torchmann.memories import Uniform
+from torchmann.models import SequenceModel
+from torchmann.tasks import Task
+from torchmann.training import RunDirectory, load_run
+
+PICTURES = Path(__file__).parent / "pictures"
+
+COPY = "--task copy --task.bits 4 --optimiser.lr 5e-3 --evaluate_every 100 --solved_at 0.998 --max_seconds 60"
+UP_TO_5 = "--task.max_length 5 --model.hidden_size 48 --model.slots 10 --model.width 12"
+EXACTLY_6 = "--task.min_length 6 --task.max_length 6 --model.hidden_size 48 --model.slots 6 --model.width 16"
+EXACTLY_10 = "--task.min_length 10 --task.max_length 10 --model.hidden_size 64"
+
+
+class Picture(NamedTuple):
+    """One trained model and a sequence that it copies."""
+
+    title: str
+    flags: str
+
+
+SAMPLES = {
+    "lstm": Picture("LSTM", "--model lstm --task.max_length 5 --model.hidden_size 64"),
+    "ntm": Picture("NTM", f"--model ntm {UP_TO_5}"),
+    "dnc": Picture("DNC", f"--model dnc {UP_TO_5}"),
+    "uniform_writing": Picture("DNC, uniform:2", f"--model dnc --model.writing uniform:2 {EXACTLY_6}"),
+    "cached_writing": Picture("DNC, cached:2", f"--model dnc --model.writing cached:2 {EXACTLY_6}"),
+    "softmax_allocation": Picture("DNC, softmax allocation", f"--model dnc --model.allocation softmax {UP_TO_5}"),
+    "slots_alike": Picture(
+        "The same from an empty memory",
+        f"--model dnc --model.allocation softmax --model.initial_memory constant {UP_TO_5}",
+    ),
+    "ntm1": Picture("NTM1", f"--model ntm1 {UP_TO_5}"),
+    "ntm2": Picture("NTM2", f"--model ntm2 {UP_TO_5}"),
+    "ntm3": Picture("NTM3", f"--model ntm3 {UP_TO_5}"),
+    "dam": Picture("DAM-2", f"--model dam {UP_TO_5} --model.width 6"),
+}
+MEMORISING = {
+    "LSTM": f"--model lstm {EXACTLY_10}",
+    "DNC, every step": f"--model dnc --model.slots 3 --model.width 16 {EXACTLY_10}",
+    "DNC, uniform:3": f"--model dnc --model.slots 3 --model.width 16 --model.writing uniform:3 {EXACTLY_10}",
+}
+
+
+def trained(flags: str) -> tuple[Task, SequenceModel]:
+    """The task and the model of a run of ``torchmann train``."""
+    with TemporaryDirectory() as directory:
+        status = main(["train", *COPY.split(), *flags.split(), "--output", f"{directory}/run"])
+        if status:
+            sys.exit(status)
+        _, task, model = load_run(RunDirectory.open(f"{directory}/run"))
+        return task, model
+
+
+def draw_sample(name: str) -> None:
+    """A test sequence, and the inside of the model at each step."""
+    title, flags = SAMPLES[name]
+    task, model = trained(flags)
+    sample = record_sample(model, task)
+    right = f"{sample.accuracy():.1%} of the bits of a test sequence right"
+    save(sample_figure(sample, f"{title}: {right}"), name)
+
+
+def draw_memorisation() -> None:
+    """What three networks keep of ten vectors while these come in."""
+    kept, written = {}, {}
+    for name, flags in MEMORISING.items():
+        task, model = trained(flags)
+        batch = task.batch(0, 16, seed=1, split="test")
+        shown = batch.first_answer_step
+        kept[name] = contributions(model, batch.inputs[:shown]).mean(-1)
+        if "uniform" in name:
+            written[name] = writing_steps(Uniform(3), shown)
+    title = "What copying networks keep of the inputs, and when to write"
+    save(memorisation_figure(kept, title, write_steps=written), "memorisation")
+
+
+def save(figure: Figure, name: str) -> None:
+    """Write a picture, small enough for a repository."""
+    figure.savefig(PICTURES / f"{name}.png", dpi=110, bbox_inches="tight", pad_inches=0.12)
+
+
+if __name__ == "__main__":
+    for chosen in sys.argv[1:] or [*SAMPLES, "memorisation"]:
+        if chosen == "memorisation":
+            draw_memorisation()
+        else:
+            draw_sample(chosen)

@@ -1,0 +1,113 @@
+"""Parts compose: every sensible combination trains, compiles whole, and the others are refused when they are built."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from tests.composition.grid import GRID, INPUT, OUTPUT, WORKING, Combination, build, covering, pairs, refusal
+from torch import Tensor
+
+import torchmann as tm
+from torchmann.core import OptionError, draw_noise, map_leaves, named_leaves
+
+STEPS, BATCH = 8, 3
+SAMPLE = covering(WORKING)
+REFUSED = [combination for combination in GRID if refusal(combination) is not None]
+
+
+def without_a_choice(combination: Combination, model: tm.Recurrent) -> int:
+    """How many numbers at the end of the interface decide nothing: the gate of one block, which is always one."""
+    return model.cell.memory.reads if combination.blocks == 1 else 0
+
+
+def check_gradients(combination: Combination, model: tm.Recurrent) -> None:
+    """Finite everywhere; not zero in any parameter, nor in any number that the memory is given."""
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), f"no gradient in {name}"
+    dead = without_a_choice(combination, model)
+    for name, parameter in model.cell.interface.named_parameters():
+        live = parameter.grad[: len(parameter) - dead]
+        assert live.flatten(1).any(1).all() if live.dim() > 1 else live.all(), f"{name} has a row without gradient"
+        assert not parameter.grad[len(parameter) - dead :].any()
+
+
+def check_slots_differ(model: tm.Recurrent, x: Tensor) -> None:
+    """Slots that start alike and are treated alike would stay alike: a memory of one slot, however many it has."""
+    _, state = model(x)
+    contents = [leaf for name, leaf in named_leaves(state.memory) if name.split(".")[-1] == "memory"]
+    assert len(contents) == 1 and (contents[0].std(-2).amax(-1) > 1e-4).all()
+
+
+def check_trains(combination: Combination) -> None:
+    """Three steps of Adam on a random batch."""
+    model = build(combination)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    x, target = torch.randn(STEPS, BATCH, INPUT), torch.randn(STEPS, BATCH, OUTPUT)
+    check_slots_differ(model, x)
+    losses = []
+    for _ in range(3):
+        before = [parameter.detach().clone() for parameter in model.parameters()]
+        output, _ = model(x, generator=torch.Generator().manual_seed(0))
+        loss = (output - target).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        check_gradients(combination, model)
+        optimiser.step()
+        assert all(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
+        losses.append(loss.item())
+    assert all(later < earlier for earlier, later in pairwise(losses)), losses
+
+
+def results(model: tm.Recurrent, step: Any, x: Tensor, state: Any, noise: Any) -> tuple[Any, tuple[Tensor, ...]]:
+    """What a step gives, and the gradients into all that it starts from."""
+    leaves = [leaf for _, leaf in named_leaves(state) if leaf.is_floating_point()]
+    output, after = step(x, state, noise)
+    floats = [leaf for _, leaf in named_leaves(after) if leaf.is_floating_point()]
+    total = output.square().sum() + sum(leaf.square().sum() for leaf in floats)
+    return (output, after), torch.autograd.grad(total, [x, *leaves, *model.parameters()], materialize_grads=True)
+
+
+def check_compiles(combination: Combination) -> None:
+    """Each kind of step is one graph, forward and backward, and computes what it did."""
+    model = build(combination)
+    x = torch.randn(STEPS, BATCH, INPUT)
+    noise = draw_noise(model.cell.noise_spec(BATCH), 1, generator=None, like=x)
+    noise = map_leaves(lambda leaf: leaf[0], noise)
+    _, state = model(x[:-1])  # as met on the way: in a cached step the cache is full
+    state = map_leaves(lambda leaf: leaf.detach().requires_grad_(leaf.is_floating_point()), state)
+    last = x[-1].clone().requires_grad_()
+    for kind in dict.fromkeys(model.cell.schedule(STEPS)):
+        step = model.cell.step_of_kind(kind)
+        torch.compiler.reset()
+        compiled = torch.compile(step, fullgraph=True, backend="aot_eager")
+        actual = dict(named_leaves(results(model, compiled, last, state, noise)))
+        expected = dict(named_leaves(results(model, step, last, state, noise)))
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("combination", SAMPLE, ids=str)
+def test_combination_trains_and_compiles(combination: Combination) -> None:
+    check_trains(combination)
+    check_compiles(combination)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("combination", WORKING, ids=str)
+def test_every_combination_trains(combination: Combination) -> None:
+    check_trains(combination)
+
+
+def test_sample_holds_every_pair_of_choices() -> None:
+    assert len(SAMPLE) == len(set(SAMPLE)) and set(SAMPLE) <= set(WORKING)
+    assert set().union(*map(pairs, SAMPLE)) == set().union(*map(pairs, WORKING))
+    assert len(SAMPLE) < 60 < len(WORKING)
+
+
+@pytest.mark.parametrize("combination", covering(REFUSED), ids=str)
+def test_what_cannot_work_is_refused_when_it_is_built(combination: Combination) -> None:
+    with pytest.raises(OptionError, match=refusal(combination)):
+        build(combination)

@@ -45,7 +45,7 @@ def check_slots_differ(model: tm.Recurrent, x: Tensor) -> None:
 def check_trains(combination: Combination) -> None:
     """Three steps of Adam on a random batch."""
     model = build(combination)
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     x, target = torch.randn(STEPS, BATCH, INPUT), torch.randn(STEPS, BATCH, OUTPUT)
     check_slots_differ(model, x)
     losses = []

@@ -52,6 +52,10 @@ BAD_CONSTRUCTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "hidden": (lambda: tm.LSTM(3, -1), r"hidden_size must be an integer of at least 1, got -1"),
     "controller": (lambda: tm.NTM(3, 4, slots=5, width=4, controller="lstmm"), r"did you mean 'lstm'"),
     "stack": (lambda: tm.Stacked([LSTMCell(3, 4), LSTMCell(5, 4)]), r"cells\[0\] gives 4.*takes 5"),
+    "no controller": (
+        lambda: tm.MemoryAugmentedCell(tm.DNC(9, 4, slots=3, width=4).cell, tm.memories.DNCMemory(5, 4)),  # type: ignore[arg-type]
+        r"must be a torchmann.Controller.*got a MemoryAugmentedCell; .*torchmann.Stacked",
+    ),
     "feedback": (
         lambda: tm.MemoryAugmentedCell(LSTMCell(4, 4), tm.memories.DNCMemory(5, 4)),
         r"takes 4 features, but 4 reads are fed back.*feedback=False",

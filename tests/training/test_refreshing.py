@@ -74,6 +74,14 @@ def test_gamma_has_a_floor_of_one() -> None:
     assert (Refreshing(1.0).weight(long_story.refresh_mask, long_story) > 1).all()
 
 
+def test_a_sequence_without_an_answer_has_a_finite_loss() -> None:
+    task, batch, output = copy_batch()
+    silent = batch.answer_mask.clone()
+    silent[:, 0] = False
+    loss = Refreshing(1.0).loss(task, output, replace(batch, answer_mask=silent))
+    assert loss.isfinite()
+
+
 def test_gradient_reaches_the_answers_and_the_reproduced_steps_only() -> None:
     task, batch, output = copy_batch()
     output.requires_grad_()

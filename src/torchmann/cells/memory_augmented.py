@@ -191,6 +191,11 @@ class MemoryAugmentedCell(Cell):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(controller, Controller):
+            raise OptionError(
+                f"controller must be a torchmann.Controller (a cell that shows its hidden vector), got a "
+                f"{type(controller).__name__}; put cells with a memory on top of each other with torchmann.Stacked."
+            )
         fed_back = memory.read_size if feedback else 0
         if controller.input_size <= fed_back:
             raise OptionError(

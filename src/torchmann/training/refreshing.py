@@ -53,7 +53,7 @@ class Refreshing:
     def weight(self, alpha_TB: Tensor, batch: Batch) -> Tensor:
         """``gamma``: ``[B]`` by sequence, 0-dim by batch."""
         axis = 0 if self.gamma == "sequence" else (0, 1)
-        gamma = alpha_TB.sum(axis) / batch.answer_mask.sum(axis)
+        gamma = alpha_TB.sum(axis) / batch.answer_mask.sum(axis).clamp(min=1)  # a row may have no answer
         if self.floor or not self.probability:
             gamma = gamma.clamp(min=1)
         return gamma

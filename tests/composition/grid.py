@@ -34,6 +34,7 @@ class Combination(NamedTuple):
     allocation: str
     writing: str
     blocks: int
+    refreshing: float
 
     def __str__(self) -> str:
         return "-".join(map(str, self))
@@ -59,11 +60,12 @@ WRITING: dict[str, Callable[[], WritingPolicy]] = {
 }
 CONTROLLERS = ("lstm", "layernorm_lstm", "gru", "rnn", "feedforward")
 BLOCKS = (0, 1, 2, 3)  # 0: the memory by itself
+REFRESHING = (0.0, 0.5)  # probability that a step is to be reproduced
 
 MEMORIES = [*product(ALLOCATING, ("sorted", "softmax")), *product(OTHERS, ("none",))]
 GRID = [
-    Combination(controller, memory, allocation, writing, blocks)
-    for controller, (memory, allocation), writing, blocks in product(CONTROLLERS, MEMORIES, WRITING, BLOCKS)
+    Combination(controller, memory, allocation, *others)
+    for controller, (memory, allocation), *others in product(CONTROLLERS, MEMORIES, WRITING, BLOCKS, REFRESHING)
 ]
 
 
@@ -100,7 +102,7 @@ def build(combination: Combination) -> tm.Recurrent:
         interface=interface,
         writing=WRITING[combination.writing](),
         bypass_dropout=0.1 if blocks else 0.0,
-        output_size=OUTPUT,
+        output_size=OUTPUT + (INPUT if combination.refreshing else 0),
     )
     return tm.Recurrent(cell)
 

@@ -12,10 +12,33 @@ from torch import Tensor
 
 import torchmann as tm
 from torchmann.core import OptionError, draw_noise, map_leaves, named_leaves
+from torchmann.tasks import Batch, Score, Task
+from torchmann.training import Refreshing
 
 STEPS, BATCH = 8, 3
 SAMPLE = covering(WORKING)
 REFUSED = [combination for combination in GRID if refusal(combination) is not None]
+
+
+class Numbers(Task):
+    """Random numbers to answer and to reproduce: real inputs have no alphabet to share, so the output is widened."""
+
+    input_kind = "vector"
+    input_size, output_size, refresh_size, metric = INPUT, OUTPUT, INPUT, "none"
+
+    def batch(self, index: int, batch_size: int, *, seed: int, split: str = "train") -> Batch:
+        x, target = torch.randn(STEPS, batch_size, INPUT), torch.randn(STEPS, batch_size, OUTPUT)
+        mask = torch.ones(STEPS, batch_size, dtype=torch.bool)
+        return Batch(x, target, torch.full((batch_size,), STEPS), mask, mask, x, "l2", 0)
+
+    def step_loss(self, output_TBO: Tensor, batch: Batch) -> Tensor:
+        return (output_TBO - batch.targets).square().mean(-1)
+
+    def divisor(self, batch: Batch) -> Tensor:
+        return batch.answer_mask.sum()
+
+    def scores(self, output_TBO: Tensor, batch: Batch) -> dict[str, Score]:
+        return {}
 
 
 def without_a_choice(combination: Combination, model: tm.Recurrent) -> int:
@@ -46,13 +69,15 @@ def check_trains(combination: Combination) -> None:
     """Three steps of Adam on a random batch, small ones: each must go downhill."""
     model = build(combination)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-4)
-    x, target = torch.randn(STEPS, BATCH, INPUT), torch.randn(STEPS, BATCH, OUTPUT)
-    check_slots_differ(model, x)
+    task = Numbers()
+    batch = task.batch(0, BATCH, seed=0)
+    check_slots_differ(model, batch.inputs)
     losses = []
     for _ in range(3):
         before = [parameter.detach().clone() for parameter in model.parameters()]
-        output, _ = model(x, generator=torch.Generator().manual_seed(0))
-        loss = (output - target).square().mean()
+        noise, sample = torch.Generator().manual_seed(0), torch.Generator().manual_seed(0)
+        output, _ = model(batch.inputs, generator=noise)
+        loss = Refreshing(combination.refreshing).loss(task, output, batch, sample)
         optimiser.zero_grad()
         loss.backward()
         check_gradients(combination, model)

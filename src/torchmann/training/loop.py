@@ -107,11 +107,8 @@ class Training:
             batch.inputs, lengths=batch.lengths, generator=self.noise, decode_from=batch.first_answer_step
         )
         answer, _ = split_output(self.task, output)
-        if settings.refresh_probability:
-            sample = refreshing_stream(settings.seed, self.iteration, self.device)
-            loss = self.refreshing.loss(self.task, output, batch, sample)
-        else:
-            loss = self.task.loss(answer, batch)
+        sample = refreshing_stream(settings.seed, self.iteration, self.device)
+        loss = self.refreshing.loss(self.task, output, batch, sample)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         clip_gradients(self.parameters, settings.clip, settings.clip_limit)

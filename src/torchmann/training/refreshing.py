@@ -54,9 +54,7 @@ class Refreshing:
         """``gamma``: ``[B]`` by sequence, 0-dim by batch."""
         axis = 0 if self.gamma == "sequence" else (0, 1)
         gamma = alpha_TB.sum(axis) / batch.answer_mask.sum(axis).clamp(min=1)  # a row may have no answer
-        if self.floor or not self.probability:
-            gamma = gamma.clamp(min=1)
-        return gamma
+        return gamma.clamp(min=1) if self.floor else gamma
 
     def loss(self, task: Task, output_TBO: Tensor, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """The training loss, 0-dim.
@@ -67,8 +65,10 @@ class Refreshing:
             batch: what the output answers.
             generator: of the sample, on the batch's device.
         """
-        alpha_TB = self.sample(batch, generator)
         answer_TBO, reproduced_TBO = split_output(task, output_TBO)
+        if not self.probability:
+            return task.loss(answer_TBO, batch)
+        alpha_TB = self.sample(batch, generator)
         answered_TB = self.weight(alpha_TB, batch) * batch.answer_mask * task.step_loss(answer_TBO, batch)
         return (answered_TB + alpha_TB * refresh_losses(reproduced_TBO, batch)).sum() / task.divisor(batch)
 

@@ -63,11 +63,11 @@ class NTMMemory(Memory):
         initial_memory: how the memory starts: ``"tanh"`` or ``"sigmoid"`` of a learned matrix, ``"learned"``,
             ``"constant"`` (1e-6) or ``"random"`` (drawn once, uniform on ±1/sqrt(N + W)).
         initial_weights: ``"softmax"`` of a learned vector that starts at N, N-1, ..., 1, so that heads begin at the
-            first row and can walk; or ``"constant"`` zeros.
+            first row and can walk; or ``"constant"`` zeros, with which a learned memory starts from random numbers.
         initial_reads: ``"constant"`` zeros, ``"learned"``, ``"tanh"`` of a learned vector, or ``"random"``.
 
     Raises:
-        OptionError: a size below one or an unknown name.
+        OptionError: a size below one, an unknown name, or memory and weightings that both start constant.
     """
 
     references: tuple[str, ...] = ("ntm",)
@@ -111,8 +111,15 @@ class NTMMemory(Memory):
         self.read_size = reads * width
 
         at: dict[str, Any] = {"device": device, "dtype": dtype}
-        fill = 1e-6 if initial_memory == "constant" else 0.0
         spread = (slots + width) ** -0.5
+        fill: float | Tensor = 1e-6 if initial_memory == "constant" else 0.0
+        if initial_weights == "constant":  # then only the memory can tell slots apart, which else stay alike for ever
+            if initial_memory == "constant":
+                raise OptionError(
+                    "initial_memory and initial_weights are both constant: slots that start alike stay alike. "
+                    "Take another start for one of them, e.g. initial_memory='random'."
+                )
+            fill = torch.empty(slots, width).uniform_(-spread, spread)
         self.initial_memory = Start((slots, width), initial_memory, value=fill, spread=spread, **at)
         prior = torch.arange(slots, 0, -1.0) if initial_weights == "softmax" else 0.0
         self.initial_read_weights = Start((reads, slots), initial_weights, value=prior, **at)

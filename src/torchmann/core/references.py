@@ -14,7 +14,7 @@ REFERENCES: dict[str, str] = {
     "layer_norm": "J. L. Ba, J. R. Kiros, G. E. Hinton. Layer normalization. arXiv:1607.06450, 2016.",
     "ntm": "A. Graves, G. Wayne, I. Danihelka. Neural Turing machines. arXiv:1410.5401, 2014.",
     "dnc": ("A. Graves et al. Hybrid computing using a neural network with dynamic external memory. Nature 538, 2016."),
-    "dma": "Differentiable memory allocation mechanism for neural computing (softmax allocation for the DNC). 2017.",
+    "dma": "The paper on differentiable memory allocation (DMA) for the DNC: allocation as a softmax of non-usage.",
     "uw": "H. Le, T. Tran, S. Venkatesh. Learning to remember more with less memorization. ICLR 2019.",
     "structured_ntm": "W. Zhang, Y. Yu, B. Zhou. Structured memory for neural Turing machines. arXiv:1510.03931, 2015.",
     "dam": (

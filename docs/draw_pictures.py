@@ -6,14 +6,17 @@ python docs/draw_pictures.py [NAME ...]
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import torch
 from matplotlib.figure import Figure
 
 from torchmann.analysis import contributions, memorisation_figure, record_sample, sample_figure, writing_steps
 from torchmann.cli import main
+from torchmann.core import Recorder
 from torchmann.memories import Uniform
 from torchmann.models import SequenceModel
 from torchmann.tasks import Task
@@ -50,6 +53,11 @@ SAMPLES = {
     "ntm3": Picture("NTM3", f"--model ntm3 {UP_TO_5}"),
     "dam": Picture("DAM-2", f"--model dam {UP_TO_5} --model.width 6"),
 }
+CORE = "--task.min_length 4 --task.max_length 4 --model.slots 6 --model.width 32 --max_seconds 240"
+RELATIONAL = {
+    "rmc": Picture("RMC", f"--model rmc {CORE}"),
+    "darmc": Picture("DARMC-2", f"--model darmc {CORE}"),
+}
 MEMORISING = {
     "LSTM": f"--model lstm {EXACTLY_10}",
     "DNC, every step": f"--model dnc --model.slots 3 --model.width 16 {EXACTLY_10}",
@@ -76,6 +84,29 @@ def draw_sample(name: str) -> None:
     save(sample_figure(sample, f"{title}: {right}"), name)
 
 
+def draw_relational(name: str) -> None:
+    """A test sequence, what the gates let through, and how far the slots move at each step."""
+    title, flags = RELATIONAL[name]
+    task, model = trained(flags)
+    sample = record_sample(model, task)
+    with torch.no_grad(), Recorder(model.eval()) as recorder:
+        model(sample.inputs_TI.unsqueeze(1))
+    if name == "rmc":
+        weights_THMM = recorder["attention_0"].squeeze(1)
+        gates = {
+            "attention of each slot to the input, mean of the heads": weights_THMM[:, :, :-1, -1].mean(1),
+            "forget gate, mean over a slot": recorder["forget_gate"].squeeze(1).mean(-1),
+        }
+    else:
+        gates = {"attentive gate (rows: block 1, block 2)": recorder["attentive_gate"][:, 0, :, 0]}
+    internals = gates | {
+        name.replace("change", "change of each slot, share of the largest"): value
+        for name, value in sample.internals.items()
+    }
+    right = f"{sample.accuracy():.1%} of the bits of a test sequence right"
+    save(sample_figure(replace(sample, internals=internals), f"{title}: {right}"), name)
+
+
 def draw_memorisation() -> None:
     """What three networks keep of ten vectors while these come in."""
     kept, written = {}, {}
@@ -96,8 +127,10 @@ def save(figure: Figure, name: str) -> None:
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or [*SAMPLES, "memorisation"]:
+    for chosen in sys.argv[1:] or [*SAMPLES, *RELATIONAL, "memorisation"]:
         if chosen == "memorisation":
             draw_memorisation()
+        elif chosen in RELATIONAL:
+            draw_relational(chosen)
         else:
             draw_sample(chosen)

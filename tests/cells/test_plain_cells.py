@@ -27,14 +27,15 @@ def test_elman_by_hand(name: str, activation) -> None:
 def test_gru_by_hand(reset_after: bool, bias: bool) -> None:
     cell = GRUCell(INPUT, H, reset_after=reset_after, bias=bias)
     zero = torch.zeros(3 * H)
-    b_ih, b_hh = (torch.nn.init.normal_(cell.bias_ih), torch.nn.init.normal_(cell.bias_hh)) if bias else (zero, zero)
+    b_ih, b_hh = (zero if b is None else torch.nn.init.normal_(b) for b in (cell.bias_ih, cell.bias_hh))
+    assert (cell.bias_hh is None) == (not (bias and reset_after)), "before the product one bias says it all"
     w_ir, w_iz, w_in = cell.weight_ih.chunk(3)
     w_hr, w_hz, w_hn = cell.weight_hh.chunk(3)
     b_ir, b_iz, b_in = b_ih.chunk(3)
     b_hr, b_hz, b_hn = b_hh.chunk(3)
     r = (x @ w_ir.T + b_ir + h0 @ w_hr.T + b_hr).sigmoid()
     z = (x @ w_iz.T + b_iz + h0 @ w_hz.T + b_hz).sigmoid()
-    recurrent = r * (h0 @ w_hn.T + b_hn) if reset_after else (r * h0) @ w_hn.T + b_hn
+    recurrent = r * (h0 @ w_hn.T + b_hn) if reset_after else (r * h0) @ w_hn.T
     expected = (1 - z) * (x @ w_in.T + b_in + recurrent).tanh() + z * h0
     output, state = cell(x, cell.initial_state(B)._replace(h=h0))
     torch.testing.assert_close((output, state.h), (expected, expected))

@@ -120,7 +120,7 @@ def test_penalties_carry_the_layers_number() -> None:
     ("cells", "dropout", "message"),
     [
         ([], 0.0, "cells must hold at least one cell"),
-        ([(4, 6), (6, 5), (4, 2)], 0.0, r"cells\[1\] gives 5 features, but cells\[2\] takes 4: .*input_size=5"),
+        ([(4, 6), (6, 5), (4, 2)], 0.0, r"cells\[2\] is shown 5 features, but takes 4: .*input_size=5"),
         ([(4, 6), (6, 5)], 1.0, r"dropout must be in \[0, 1\), got 1\.0"),
         ([(4, 6), (6, 5)], -0.1, r"dropout must be in \[0, 1\), got -0\.1"),
     ],

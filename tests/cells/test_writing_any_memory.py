@@ -159,7 +159,7 @@ class Whole(Memory):
     def initial_state(self, batch_size: int) -> Any:
         return tm.cells.GRUState(torch.zeros(batch_size, 3))
 
-    def forward(self, interface_BS: Tensor, state: Any) -> tuple[Tensor, Any]:
+    def forward(self, interface_BS: Tensor, state: Any, noise: None = None) -> tuple[Tensor, Any]:
         return state.h, state._replace(h=interface_BS.tanh())
 
 

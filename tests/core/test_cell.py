@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from torchmann.cells import ElmanCell
+from torchmann.cells import ElmanCell, MemoryAugmentedCell, Stacked
 from torchmann.core import DENSE, Cell, Controller, OptionError
+from torchmann.memories import Distributed, SlotHistory
 
 
 def test_what_is_missing_is_named() -> None:
@@ -25,6 +26,26 @@ def test_a_cell_is_deterministic_dense_and_free_of_penalties_unless_it_says_so()
     assert cell.step_of_kind(DENSE) is cell
     with pytest.raises(OptionError, match="ElmanCell has only the step kind 'dense', not 'hold'"):
         cell.step_of_kind("hold")
+
+
+class Sloped(ElmanCell):
+    """A cell with a number of its own to anneal."""
+
+    annealed = ("slope",)
+
+    def __init__(self) -> None:
+        super().__init__(2, 2)
+        self.register_buffer("slope", torch.tensor(1.0))
+
+
+def test_what_the_parts_anneal_is_named_by_its_path() -> None:
+    stack = Stacked([Sloped(), Stacked([ElmanCell(2, 2), Sloped()])])
+    assert stack.annealed == ("cells.0.slope", "cells.1.cells.1.slope")
+    assert all(stack.get_buffer(name).shape == () for name in stack.annealed)
+    memory = Distributed(lambda: SlotHistory(3, 2), 4)
+    cell = MemoryAugmentedCell(Sloped(), memory, feedback=False)
+    assert cell.annealed == ("controller.slope", "memory.block.memory.addressing.temperature")
+    assert cell.get_buffer(cell.annealed[1]).tolist() == [1.0] * 4, "one for each block"
 
 
 def test_features_of_a_controller_are_its_hidden_vector() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from torchmann.core import Draw, draw_noise
+from torchmann.core.noise import map_draws
 
 like = torch.empty(0)
 
@@ -31,6 +32,13 @@ def test_tree_of_the_spec_with_a_time_axis() -> None:
     assert type(noise) is Spec and noise.nothing is None and noise.nested[1] is None
     assert noise.normal.shape == (5, 2, 3) and noise.nested[0].shape == (5, 2)
     assert draw_noise(None, 5, generator=None, like=like) is None
+
+
+def test_draws_of_a_spec_are_mapped_one_by_one() -> None:
+    doubled = map_draws(lambda draw: draw._replace(shape=(*draw.shape, 2)), spec())
+    assert type(doubled) is Spec and doubled.nothing is None and doubled.nested[1] is None
+    assert doubled.normal == Draw((2, 3, 2), "normal") and doubled.nested[0].shape == (2, 2)
+    assert map_draws(lambda draw: draw, None) is None
 
 
 def test_the_seed_decides() -> None:

@@ -38,6 +38,24 @@ def test_internals_and_states_have_time_and_batch() -> None:
     assert "usage" in recorder and "cell.memory.usage" in recorder and "sage" not in recorder
 
 
+def test_the_step_of_each_value_is_known_where_a_memory_rests() -> None:
+    model = tm.DNC(3, 4, slots=6, width=3, writing="uniform:2")
+    with tm.Recorder(model) as recorder:
+        dnc()(x)  # steps of another model count for nothing
+        model(x)
+    assert recorder.steps("memory.usage") == [1, 3] and len(recorder["memory.usage"]) == 2
+    assert recorder.steps("state.memory.usage") == recorder.steps("reads") == [0, 1, 2, 3, 4]
+
+
+def test_whether_a_recorder_listens() -> None:
+    assert not tm.Recorder.listening()
+    with tm.Recorder(dnc()):
+        assert tm.Recorder.listening()
+        with tm.Recorder.paused():
+            assert not tm.Recorder.listening()
+    assert not tm.Recorder.listening()
+
+
 def test_a_short_name_means_the_internal_before_the_state() -> None:
     model = dnc()
     with tm.Recorder(model) as recorder:

@@ -61,12 +61,17 @@ def test_sharpening_keeps_the_simplex(data: st.DataObject, slots: int, gamma: fl
     assert gradient.isfinite().all()
 
 
-@given(data=st.data(), slots=st.integers(2, 12), gamma=st.floats(1, 20))
-def test_sharpening_is_equation_9(data: st.DataObject, slots: int, gamma: float) -> None:
+@given(
+    data=st.data(),
+    slots=st.integers(2, 12),
+    gamma=st.floats(1, 20),
+    epsilon=st.sampled_from([0.0, 1e-16, 1e-3, 2.0]),
+)
+def test_sharpening_is_equation_9(data: st.DataObject, slots: int, gamma: float, epsilon: float) -> None:
     weights_BRN = data.draw(tensors(2, 1, slots, low=0.01, dtype=np.float64))
     powers_BRN = weights_BRN**gamma
-    expected = powers_BRN / powers_BRN.sum(-1, keepdim=True)
-    actual = sharpening(weights_BRN, torch.full((2, 1), gamma, dtype=torch.float64))
+    expected = powers_BRN / (powers_BRN.sum(-1, keepdim=True) + epsilon)
+    actual = sharpening(weights_BRN, torch.full((2, 1), gamma, dtype=torch.float64), epsilon)
     torch.testing.assert_close(actual, expected, atol=1e-8, rtol=1e-8)
 
 

@@ -14,6 +14,8 @@ MODELS = st.sampled_from(
     [
         lambda: tm.DNC(3, 6, slots=18, width=4, reads=2, writes=2),
         lambda: tm.NTM(3, 6, slots=7, width=4, reads=2, writes=2, order="interleaved"),
+        lambda: tm.RMC(3, slots=5, width=6, heads=2, preset="port"),
+        lambda: tm.DARMC(3, slots=4, width=4, blocks=3, output_size=5),
         lambda: tm.Recurrent(tm.Stacked([tm.cells.LSTMCell(3, 6), tm.cells.GRUCell(6, 5)], dropout=0.5)),
     ]
 )

@@ -13,7 +13,7 @@ from torch import Tensor
 import torchmann as tm
 from torchmann.cells import LinearInterface, LinearReadout, LSTMCell, MemoryAugmentedCell, Normalised
 from torchmann.core import OptionError, map_leaves
-from torchmann.memories import Distributed, DNCMemory, Memory, NTMMemory, StructuredNTMMemory
+from torchmann.memories import Distributed, DNCMemory, Memory, NTMMemory, RelationalMemory, StructuredNTMMemory
 
 B = 3
 BLOCKS: dict[str, Callable[[], Memory]] = {
@@ -23,6 +23,10 @@ BLOCKS: dict[str, Callable[[], Memory]] = {
     "ntm-random": lambda: NTMMemory(5, 4, initial_memory="random", initial_reads="tanh", dtype=torch.float64),
     "ntm1": lambda: StructuredNTMMemory(5, 4, written="first", dtype=torch.float64),
     "ntm2": lambda: StructuredNTMMemory(5, 4, levels=3, trained=False, dtype=torch.float64),
+    "relational": lambda: RelationalMemory(5, 6, heads=2, attention_blocks=2, dtype=torch.float64),
+    "relational-port": lambda: RelationalMemory(
+        5, 6, heads=2, norm="joint", tied_mlp=True, mlp_output="relu", trained_gate_biases=True, dtype=torch.float64
+    ),
     "distributed": lambda: Distributed(lambda: NTMMemory(5, 4, reads=2, dtype=torch.float64), 2),
 }
 every_block = pytest.mark.parametrize("make", BLOCKS.values(), ids=BLOCKS)

@@ -9,7 +9,7 @@ import torch
 from tests.memories.slow_dnc import slow_step
 from torch import Tensor
 
-from torchmann.core import OptionError, differentiable_form
+from torchmann.core import OptionError, Recorder, differentiable_form
 from torchmann.memories import DNCMemory, DNCState
 
 LEAVES = DNCState._fields
@@ -143,6 +143,16 @@ def test_interface_has_the_size_of_the_paper(reads: int, writes: int) -> None:
         assert expected == W * R + 3 * W + 5 * R + 3
     assert DNCMemory(5, W, reads=reads, writes=writes, links=False).interface_size == expected - R * (1 + 2 * writes)
     assert DNCMemory(5, W, reads=reads, writes=writes, allocation="softmax").interface_size == expected + writes
+
+
+def test_the_ways_that_a_read_head_mixes_are_recorded() -> None:
+    memory = DNCMemory(5, 3, reads=2, writes=2, dtype=torch.float64)
+    interface = torch.randn(4, memory.interface_size, dtype=torch.float64)
+    with Recorder(memory) as recorder:
+        memory(interface, random_state(memory, batch=4))
+    ways = [recorder["backward_weights"], recorder["content_weights"].unsqueeze(3), recorder["forward_weights"]]
+    mixed = torch.einsum("tbrm,tbrmn->tbrn", recorder["read_mode"], torch.cat(ways, dim=3))
+    torch.testing.assert_close(recorder["read_weights"], mixed)
 
 
 def test_memory_without_links_keeps_none() -> None:

@@ -34,7 +34,7 @@ class Register(Memory):
     def initial_state(self, batch_size: int) -> Any:
         return DNCMemory(1, 3, dtype=torch.float64).initial_state(batch_size)
 
-    def forward(self, interface_BS: Tensor, state: DNCState) -> tuple[Tensor, State]:
+    def forward(self, interface_BS: Tensor, state: DNCState, noise: None = None) -> tuple[Tensor, State]:
         return state.memory[:, 0], state._replace(memory=interface_BS.unsqueeze(1))
 
 

@@ -27,6 +27,7 @@ def make_big(*models: tm.Recurrent, factor: float = 30.0) -> None:
 COSINES_OF_A_SHORT_WORD = {
     "cosine": 4 / (5 + 1),  # norms sqrt(4e-6 + 1e-6), their product + 1e-6
     "cosine_outside": 4 / (2.001**2 + 1),  # norms 2e-3 + 1e-6
+    "cosine_per_width": 4 / (3 * 2.001**2 + 1),  # width 3, norms as for cosine_outside
     "cosine_product": 4e-6 / (4e-6 + 1e-3),  # norms 2e-3, and an epsilon of its own
     "cosine_clamped": 1.0,  # 4e-6 is above its bound of 1e-12
 }

@@ -81,6 +81,7 @@ def controller() -> None:
         model = dnc(controller=name)
         assert type(model.cell.controller) is kind
         assert model(inputs())[0].shape == (T, B, 6)
+    assert not dnc(controller="gru_reset_before").cell.controller.reset_after
     with pytest.raises(OptionError, match="unknown controller 'grru': did you mean 'gru'"):
         dnc(controller="grru")
 

@@ -138,6 +138,12 @@ def epsilon() -> None:
     assert weight_of_a_short_word(epsilon=1e-3) == pytest.approx(0.2, rel=2e-2)
 
 
+def sharpening_epsilon() -> None:
+    x = inputs()[:1]
+    sums = [record(model, x)["memory.read_weights"].sum() for model in twins(ntm(), ntm(sharpening_epsilon=1.0))]
+    assert sums[0] == pytest.approx(B) and sums[1] < B / 2
+
+
 def initial_memory() -> None:
     assert (ntm(initial_memory="constant").initial_state(B).memory.memory == 1e-6).all()
     for kind, squash in (("tanh", torch.tanh), ("sigmoid", torch.sigmoid), ("learned", lambda value: value)):
@@ -236,6 +242,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "key_activation": key_activation,
     "similarity": similarity,
     "epsilon": epsilon,
+    "sharpening_epsilon": sharpening_epsilon,
     "initial_memory": initial_memory,
     "initial_weights": initial_weights,
     "initial_reads": initial_reads,

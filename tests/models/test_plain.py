@@ -16,6 +16,10 @@ MODELS: dict[str, Any] = {
     "lstm": lambda **options: tm.LSTM(3, 4, **options),
     "ntm": lambda **options: tm.NTM(3, 4, slots=5, width=2, **options),
     "dnc": lambda **options: tm.DNC(3, 4, slots=5, width=2, **options),
+    "sam": lambda **options: tm.SAM(3, 4, slots=5, width=2, **options),
+    "sdnc": lambda **options: tm.SDNC(3, 4, slots=8, width=2, **options),
+    "rmc": lambda **options: tm.RMC(3, slots=5, width=8, **options),
+    "darmc": lambda **options: tm.DARMC(3, slots=5, width=8, **options),
 }
 REFUSED = {
     "num_layers": (2, r"num_layers=: stack cells: torchmann\.Recurrent\(torchmann\.Stacked"),
@@ -52,7 +56,7 @@ def test_own_keywords() -> None:
     x = 3 * torch.randn(5, 2, 3)
     assert tm.RNN(3, 4, nonlinearity="relu")(x)[0].min() >= 0 > tm.RNN(3, 4)(x)[0].min()
     assert tm.LSTM(3, 4, forget_bias=2.0).cell.bias.view(4, 4)[1].tolist() == [2] * 4
-    after, before = tm.GRU(3, 4), tm.GRU(3, 4, reset_after=False)
+    after, before = tm.GRU(3, 4, bias=False), tm.GRU(3, 4, bias=False, reset_after=False)
     before.load_state_dict(after.state_dict())
     assert not torch.allclose(after(x)[0], before(x)[0])
 

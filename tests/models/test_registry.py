@@ -20,6 +20,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "ntm2": {"hidden_size": 8, "slots": 5, "width": 3},
     "ntm3": {"hidden_size": 8, "slots": 5, "width": 3},
     "dam": {"hidden_size": 8, "slots": 5, "width": 3},
+    "sam": {"hidden_size": 8, "slots": 5, "width": 3},
+    "sdnc": {"hidden_size": 8, "slots": 8, "width": 3},
+    "rmc": {"slots": 5, "width": 8},
+    "darmc": {"slots": 5, "width": 8},
+    "armin": {"hidden_size": 8, "slots": 5, "width": 3},
+    "awta": {"hidden_size": 8, "slots": 5},
+    "tardis": {"hidden_size": 8, "slots": 5, "width": 3},
     "lstm": {"hidden_size": 8},
     "gru": {"hidden_size": 8},
     "rnn": {"hidden_size": 8},
@@ -28,12 +35,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def test_names_are_those_of_the_public_classes() -> None:
     assert names() == sorted(OPTIONS)
-    assert all(model_named(name) is getattr(tm, name.upper()) for name in names())
+    public = {name.lower(): getattr(tm, name) for name in tm.__all__}
+    assert all(model_named(name) is public[name] for name in names())
 
 
 @pytest.mark.parametrize(("given", "nearest"), [("dcn", "dnc"), ("LSTM", "lstm"), ("ntmm", "ntm")])
 def test_unknown_model_suggests_the_nearest(given: str, nearest: str) -> None:
-    with pytest.raises(OptionError, match=f"unknown model '{given}': did you mean '{nearest}'.*Known: dam, dnc"):
+    with pytest.raises(OptionError, match=f"unknown model '{given}': did you mean '{nearest}'.*Known: .*dam, .*dnc"):
         build(given, input_kind="vector", input_size=3, output_size=2)
 
 

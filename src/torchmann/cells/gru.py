@@ -32,14 +32,14 @@ class GRUCell(Controller):
         r = sigma(W_ir x + b_ir + W_hr h + b_hr)
         z = sigma(W_iz x + b_iz + W_hz h + b_hz)
         n = tanh(W_in x + b_in + r * (W_hn h + b_hn))       reset_after=True, as in torch
-        n = tanh(W_in x + b_in + W_hn (r * h) + b_hn)       reset_after=False, as first published
+        n = tanh(W_in x + b_in + W_hn (r * h))              reset_after=False, as first published
         h = (1 - z) * n + z * h
 
     Args:
         input_size: I.
         hidden_size: H.
-        bias: add both biases.
-        reset_after: apply the reset gate after the matrix product, or before it.
+        bias: add the biases.
+        reset_after: apply the reset gate after the matrix product; or before it, without b_h, which b_i then contains.
         initial: where h starts: ``"constant"`` zeros, ``"learned"``, ``"tanh"`` of a learned vector.
     """
 
@@ -64,7 +64,7 @@ class GRUCell(Controller):
         self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size, **at))
         self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size, **at))
         self.bias_ih = nn.Parameter(torch.empty(3 * hidden_size, **at)) if bias else None
-        self.bias_hh = nn.Parameter(torch.empty(3 * hidden_size, **at)) if bias else None
+        self.bias_hh = nn.Parameter(torch.empty(3 * hidden_size, **at)) if bias and reset_after else None
         self.initial_h = Start((hidden_size,), initial, **at)
         self.reset_parameters()
 
@@ -88,11 +88,10 @@ class GRUCell(Controller):
             reset = (reset_x + reset_h).sigmoid()
             candidate = (candidate_x + reset * candidate_h).tanh()
         else:
-            gates, last = [2 * self.hidden_size, self.hidden_size], self.weight_hh
-            bias_gates, bias_candidate = (None, None) if self.bias_hh is None else self.bias_hh.split(gates)
-            reset_h, update_h = F.linear(state.h, last.split(gates)[0], bias_gates).chunk(2, -1)
+            to_gates, to_candidate = self.weight_hh.split([2 * self.hidden_size, self.hidden_size])
+            reset_h, update_h = F.linear(state.h, to_gates).chunk(2, -1)
             reset = (reset_x + reset_h).sigmoid()
-            candidate = (candidate_x + F.linear(reset * state.h, last.split(gates)[1], bias_candidate)).tanh()
+            candidate = (candidate_x + F.linear(reset * state.h, to_candidate)).tanh()
         update = (update_x + update_h).sigmoid()
         h = ((1 - update) * candidate + update * state.h).type_as(state.h)
         return h, GRUState(h)

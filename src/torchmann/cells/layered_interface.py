@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from torchmann.cells.memory_augmented import xavier_linear
+from torchmann.cells.linear_maps import xavier_linear
 from torchmann.cells.stacked import Stacked
 from torchmann.core.errors import OptionError
 from torchmann.memories.memory import fields_size

@@ -47,10 +47,11 @@ class Stacked(Controller):
         if not cells:
             raise OptionError("cells must hold at least one cell, got none.")
         for number, (below, above) in enumerate(pairwise(cells)):
-            if below.output_size != above.input_size:
+            size = self.layer_input_size(cells[0].input_size, below.output_size)
+            if size != above.input_size:
                 raise OptionError(
-                    f"cells[{number}] gives {below.output_size} features, but cells[{number + 1}] takes "
-                    f"{above.input_size}: build it with input_size={below.output_size}."
+                    f"cells[{number + 1}] is shown {size} features, but takes {above.input_size}: "
+                    f"build it with input_size={size}."
                 )
         if not 0 <= dropout < 1:
             raise OptionError(f"dropout must be in [0, 1), got {dropout}.")
@@ -58,6 +59,19 @@ class Stacked(Controller):
         self.dropout = dropout
         self.recurrent = getattr(cells[-1], "recurrent", True)  # the top layer's
         self.input_size, self.output_size = cells[0].input_size, cells[-1].output_size
+
+    @staticmethod
+    def layer_input_size(input_size: int, below: int) -> int:
+        """How many features a layer above the bottom takes, where the one below it gives `below`."""
+        return below
+
+    def layer_input(self, x: Tensor, below: Tensor) -> Tensor:
+        """What a layer above the bottom sees, from the input of the stack and the output below it."""
+        return below
+
+    def output(self, outputs: Sequence[Tensor]) -> Tensor:
+        """What the stack gives, from the outputs of the layers."""
+        return outputs[-1]
 
     def initial_state(self, batch_size: int) -> StackedState:
         """Each layer's own."""
@@ -95,13 +109,20 @@ class Stacked(Controller):
     def _through(
         self, steps: Sequence[Step], x: Tensor, state: StackedState, noise: StackedNoise | None
     ) -> tuple[Tensor, StackedState]:
+        outputs: list[Tensor] = []
         layers = []
         for number, (step, layer) in enumerate(zip(steps, state.layers, strict=True)):
-            if number and noise is not None and noise.kept[number - 1] is not None:
-                x = x * noise.kept[number - 1] / (1 - self.dropout)
-            x, layer = step(x, layer, None if noise is None else noise.layers[number])
+            seen = self.layer_input(x, self._kept(outputs[-1], number - 1, noise)) if outputs else x
+            y, layer = step(seen, layer, None if noise is None else noise.layers[number])
+            outputs.append(y)
             layers.append(layer)
-        return x, StackedState(tuple(layers))
+        return self.output(outputs), StackedState(tuple(layers))
+
+    def _kept(self, y: Tensor, number: int, noise: StackedNoise | None) -> Tensor:
+        """The output of a layer, after dropout."""
+        if noise is None or noise.kept[number] is None:
+            return y
+        return y * noise.kept[number] / (1 - self.dropout)
 
     def penalties(self, state: StackedState) -> dict[str, Tensor]:
         """Each layer's own, under the layer's number."""

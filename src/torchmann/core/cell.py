@@ -31,12 +31,19 @@ class Cell(nn.Module):
     Attributes:
         input_size: I.
         output_size: O.
-        annealed: names of 0-dim buffers that a training loop fills from a schedule (a temperature, a slope).
     """
 
     input_size: int
     output_size: int
-    annealed: tuple[str, ...] = ()
+
+    @property
+    def annealed(self) -> tuple[str, ...]:
+        """Dotted names of the 0-dim buffers that a training loop fills from a schedule (a temperature, a slope).
+
+        They are those that the cell's parts name in an attribute ``annealed`` of their own. In a distributed memory
+        such a buffer holds one number for each block.
+        """
+        return annealed_parts(self)
 
     def initial_state(self, batch_size: int) -> Any:
         """The state before the first step, for `batch_size` rows; made of parameters, buffers or constants."""
@@ -63,6 +70,15 @@ class Cell(nn.Module):
         if kind == DENSE:
             return self
         raise OptionError(f"{type(self).__name__} has only the step kind 'dense', not {kind!r}.")
+
+
+def annealed_parts(module: nn.Module) -> tuple[str, ...]:
+    """What the parts of a module name in their attribute ``annealed``, by dotted path."""
+    names: list[str] = []
+    for path, part in module.named_children():
+        own = getattr(part, "annealed", None)
+        names += [f"{path}.{name}" for name in (annealed_parts(part) if own is None else own)]
+    return tuple(names)
 
 
 class Controller(Cell):

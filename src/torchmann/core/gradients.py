@@ -31,4 +31,4 @@ def stop_gradient(value: Tensor) -> Tensor:
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
     """`hard` in the forward pass, the gradient of `soft` in the backward pass."""
-    return soft if _differentiable else hard.detach() + soft - soft.detach()
+    return soft if _differentiable else hard.detach() + (soft - soft.detach())  # the bracket is exactly zero

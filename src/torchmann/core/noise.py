@@ -6,6 +6,7 @@ before the unroll. So a step compiles, is recomputed exactly, has one stream per
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -48,9 +49,14 @@ def draw_noise(spec: Any, steps: int, *, generator: torch.Generator | None, like
         generator: the source of randomness; None uses torch's default one.
         like: a tensor whose dtype and device the noise takes.
     """
+    return map_draws(lambda draw: _sample(draw, steps, generator, like), spec)
+
+
+def map_draws(function: Callable[[Draw], Any], spec: Any) -> Tree:
+    """Apply `function` to each `Draw` of what a ``noise_spec`` returned; None stays None."""
     if spec is None:
         return None
     if isinstance(spec, Draw):
-        return _sample(spec, steps, generator, like)
-    parts = [draw_noise(part, steps, generator=generator, like=like) for part in spec]
+        return function(spec)
+    parts = [map_draws(function, part) for part in spec]
     return type(spec)(*parts) if hasattr(spec, "_fields") else tuple(parts)

@@ -26,6 +26,7 @@ def record_state(module: nn.Module, state: Tree) -> None:
     if _active is not None:
         for name, leaf in named_leaves(state):
             _active.take(module, f"state.{name}", leaf)
+        _active.end_step(module)
 
 
 class Recorder:
@@ -45,6 +46,8 @@ class Recorder:
     def __init__(self, model: nn.Module, *, keep_graph: bool = False) -> None:
         self._paths = {id(module): path for path, module in model.named_modules()}
         self._frames: dict[str, list[Tensor]] = {}
+        self._steps: dict[str, list[int]] = {}
+        self._step = 0
         self._keep_graph = keep_graph
 
     def __enter__(self) -> Recorder:
@@ -57,6 +60,16 @@ class Recorder:
     def __exit__(self, *exception: Any) -> None:
         global _active
         _active = None
+
+    @staticmethod
+    def listening() -> bool:
+        """Whether a recorder is open and not paused."""
+        return _active is not None
+
+    @staticmethod
+    def is_open() -> bool:
+        """Whether something is being recorded."""
+        return _active is not None
 
     @staticmethod
     @contextmanager
@@ -76,6 +89,11 @@ class Recorder:
             return
         full_name = f"{path}.{name}" if path else name
         self._frames.setdefault(full_name, []).append(value if self._keep_graph else value.detach())
+        self._steps.setdefault(full_name, []).append(self._step)
+
+    def end_step(self, module: nn.Module) -> None:
+        """What is taken from here on belongs to the next step; called through `record_state`."""
+        self._step += id(module) in self._paths
 
     def names(self) -> list[str]:
         """The full names of all that was recorded."""
@@ -83,8 +101,18 @@ class Recorder:
 
     def __getitem__(self, name: str) -> Tensor:
         """The recorded values ``[T, B, ...]`` of the internal whose full name is, or ends in, `name`."""
+        return torch.stack(self._frames[self._full_name(name)])
+
+    def steps(self, name: str) -> list[int]:
+        """The step, counted from 0, of each value under `name`: a memory that rests at a step is not recorded there."""
+        return list(self._steps[self._full_name(name)])
+
+    def __contains__(self, name: str) -> bool:
+        return any(full == name or full.endswith(f".{name}") for full in self._frames)
+
+    def _full_name(self, name: str) -> str:
         if name in self._frames:
-            return torch.stack(self._frames[name])
+            return name
         matches = [full for full in self._frames if full.endswith(f".{name}")]
         # "usage" means the internal, not the leaf of the recorded state with the same name
         matches = [full for full in matches if ".state." not in f".{full}"] or matches
@@ -92,7 +120,4 @@ class Recorder:
             raise unknown_name("recorded name", name, self._frames)
         if len(matches) > 1:
             raise OptionError(f"recorded name {name!r} is ambiguous, one of: {', '.join(sorted(matches))}.")
-        return torch.stack(self._frames[matches[0]])
-
-    def __contains__(self, name: str) -> bool:
-        return any(full == name or full.endswith(f".{name}") for full in self._frames)
+        return matches[0]

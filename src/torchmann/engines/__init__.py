@@ -2,6 +2,7 @@
 
 from torchmann.engines.conformance import CHECKS, ConformanceError, check_cell
 from torchmann.engines.engine import ENGINES, Engine
+from torchmann.engines.lightweight import LightweightStepper
 from torchmann.engines.recurrent import Recurrent
 
-__all__ = ["CHECKS", "ENGINES", "ConformanceError", "Engine", "Recurrent", "check_cell"]
+__all__ = ["CHECKS", "ENGINES", "ConformanceError", "Engine", "LightweightStepper", "Recurrent", "check_cell"]

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmann.core.cell import Cell
 from torchmann.core.errors import unknown_name
 from torchmann.core.state import Tree
-from torchmann.engines import eager
+from torchmann.engines import eager, lightweight
 
 
 class Engine(Protocol):
@@ -30,7 +30,7 @@ class Engine(Protocol):
         """Run `cell` over the time axis."""
 
 
-ENGINES: dict[str, Engine] = {"eager": eager.unroll}
+ENGINES: dict[str, Engine] = {"eager": eager.unroll, "lightweight": lightweight.unroll}
 
 
 def check_engine(name: str) -> str:
@@ -45,5 +45,5 @@ def check_engine(name: str) -> str:
 
 
 def choose_engine(name: str) -> Engine:
-    """The engine of that name; ``"auto"`` is the fastest one that can run the cell, today always eager."""
+    """The engine of that name; ``"auto"`` is the fastest one that can run the cell with gradients, today eager."""
     return ENGINES["eager" if name == "auto" else name]

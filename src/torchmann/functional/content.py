@@ -53,10 +53,23 @@ def cosine_product(key_BRW: Tensor, memory_BNW: Tensor, epsilon: float = 1e-3) -
     return key_BRW @ memory_BNW.mT / (key_norm_BR1 * memory_norm_B1N + epsilon)
 
 
+def cosine_per_width(key_BRW: Tensor, memory_BNW: Tensor, epsilon: float = 1e-6) -> Tensor:
+    """Cosine similarity divided by the width, ``[B, R, N]``: ``k . m / (W (|k| + eps)(|m| + eps) + eps)``.
+
+    A defect of released code: norms that were expanded to the width before a matrix product are summed W times. It
+    flattens every look-up; published results were made with it, so it is here to repeat them.
+    """
+    key_norm_BR1 = torch.linalg.vector_norm(key_BRW, dim=-1, keepdim=True) + epsilon
+    memory_norm_B1N = (torch.linalg.vector_norm(memory_BNW, dim=-1) + epsilon).unsqueeze(1)
+    width = key_BRW.shape[-1]
+    return key_BRW @ memory_BNW.mT / (width * key_norm_BR1 * memory_norm_B1N + epsilon)
+
+
 SIMILARITIES: dict[str, Callable[..., Tensor]] = {
     "cosine": cosine,
     "cosine_clamped": cosine_clamped,
     "cosine_outside": cosine_outside,
+    "cosine_per_width": cosine_per_width,
     "cosine_product": cosine_product,
 }
 

@@ -6,7 +6,10 @@ Source: Graves et al. 2014, section 3.3.2.
 
 from __future__ import annotations
 
+import math
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -25,10 +28,13 @@ def circular_shift(weights_BRN: Tensor, shift_BRS: Tensor) -> Tensor:
     return (rolled_BRNS @ shift_BRS.unsqueeze(-1)).squeeze(-1)
 
 
-def sharpening(weights_BRN: Tensor, gamma_BR: Tensor) -> Tensor:
-    """``w[i] = w_s[i]^gamma / sum_j w_s[j]^gamma`` (eq. 9), ``[B, R, N]``.
+def sharpening(weights_BRN: Tensor, gamma_BR: Tensor, epsilon: float = 0.0) -> Tensor:
+    """``w[i] = w_s[i]^gamma / (sum_j w_s[j]^gamma + epsilon)`` (eq. 9, where epsilon is 0), ``[B, R, N]``.
 
     Computed as a softmax of ``gamma log w_s``: the same number, but neither a large exponent nor a zero weight makes
-    the normaliser vanish. The 1e-12 keeps the gradient finite at zero.
+    the normaliser vanish. The 1e-12 keeps the gradient finite at zero. An epsilon is one more term of the softmax.
     """
-    return (gamma_BR.unsqueeze(-1) * (weights_BRN.clamp_min(0) + 1e-12).log()).softmax(-1)
+    powers_BRN = gamma_BR.unsqueeze(-1) * (weights_BRN.clamp_min(0) + 1e-12).log()
+    if not epsilon:
+        return powers_BRN.softmax(-1)
+    return F.pad(powers_BRN, (0, 1), value=math.log(epsilon)).softmax(-1)[..., :-1]

@@ -1,10 +1,16 @@
 """What is stored, how it is read and written, and at which steps."""
 
+from torchmann.memories.addressing import Addressing, AutoAddressing, TardisAddressing
 from torchmann.memories.distributed import Distributed, DistributedState
 from torchmann.memories.dnc import DNCMemory, DNCState
 from torchmann.memories.memory import Memory
 from torchmann.memories.ntm import NTMMemory, NTMState
+from torchmann.memories.relational import RelationalMemory, RelationalState
+from torchmann.memories.slot_history import SlotHistory, SlotHistoryNoise, SlotHistoryState
+from torchmann.memories.sparse import SparseMemory, SparseState
+from torchmann.memories.sparse_dnc import SparseDNCMemory
 from torchmann.memories.structured_ntm import StructuredNTMMemory
+from torchmann.memories.visible import VisibleMemory, VisibleState
 from torchmann.memories.writing import (
     CachedUniform,
     DenseFrom,
@@ -16,6 +22,8 @@ from torchmann.memories.writing import (
 )
 
 __all__ = [
+    "Addressing",
+    "AutoAddressing",
     "CachedUniform",
     "DNCMemory",
     "DNCState",
@@ -27,8 +35,19 @@ __all__ = [
     "NTMMemory",
     "NTMState",
     "RandomSteps",
+    "RelationalMemory",
+    "RelationalState",
+    "SlotHistory",
+    "SlotHistoryNoise",
+    "SlotHistoryState",
+    "SparseDNCMemory",
+    "SparseMemory",
+    "SparseState",
     "StructuredNTMMemory",
+    "TardisAddressing",
     "Uniform",
+    "VisibleMemory",
+    "VisibleState",
     "WritingPolicy",
     "optimal_interval",
 ]

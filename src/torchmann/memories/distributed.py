@@ -6,7 +6,7 @@ Source: "Distributed associative memory network with memory refreshing loss", eq
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from torchmann.core.errors import OptionError, require_positive
+from torchmann.core.noise import map_draws
 from torchmann.core.recorder import Recorder, record
 from torchmann.core.state import map_leaves, named_leaves, state
 from torchmann.memories.memory import Half, Memory
@@ -24,6 +25,9 @@ class DistributedState(NamedTuple):
     """The states of the blocks in one: every leaf is ``[B, K, ...]``."""
 
     blocks: Any
+
+
+_Result = tuple[Tensor, DistributedState]
 
 
 class Block(nn.Module):
@@ -56,7 +60,8 @@ class Block(nn.Module):
 
         tensors = self._stacked()
         if not torch.compiler.is_exporting():
-            return vmap(run, in_dims=(0, *[1] * len(arguments)), out_dims=1)(tensors, *arguments)
+            axes = tuple(map_leaves(lambda _: 1, argument) for argument in arguments)
+            return vmap(run, in_dims=(0, *axes), out_dims=1)(tensors, *arguments)
         # torch 2.13 cannot export sort, cat and scatter under vmap with a dynamic batch
         results = []
         for block in range(self.blocks):
@@ -124,44 +129,60 @@ class Distributed(Memory):
         sizes = [self.blocks * self.block_interface_size, self.blocks * self.reads]
         blocks, logits = interface.split(sizes, dim=-1)
         gate_BKR = logits.unflatten(-1, (self.blocks, self.reads)).softmax(1)
-        record(self, "attentive_gate", gate_BKR)
         return blocks.unflatten(-1, (self.blocks, -1)), gate_BKR
 
-    def run(self, method: str, interface: Tensor, state: DistributedState) -> tuple[Tensor, DistributedState]:
+    def columns(self, half: Half) -> Sequence[int]:
+        """The blocks' own; reading takes the gate, too, unless it is that of one block, which is always one."""
+        size, mine = self.block_interface_size, self.block.memory.columns(half)
+        of_blocks = [block * size + column for block in range(self.blocks) for column in mine]
+        gate = range(self.blocks * size, self.interface_size)
+        return [*of_blocks, *gate] if half == "only_read" and self.blocks > 1 else of_blocks
+
+    def noise_spec(self, batch_size: int) -> Any:
+        """Each block's own, ``[B, K, ...]``."""
+        spec = self.block.memory.noise_spec(batch_size)
+        return map_draws(lambda draw: draw._replace(shape=(batch_size, self.blocks, *draw.shape[1:])), spec)
+
+    def run(self, method: str, interface: Tensor, state: DistributedState, noise: Any) -> _Result:
         """One step of every block and the gated sum of their reads."""
         parts_BKS, gate_BKR = self.parts(interface)
+        record(self, "attentive_gate", gate_BKR)
         with Recorder.paused():
-            reads, after = self.block.each(method, parts_BKS, state.blocks)
+            reads, after = self.block.each(method, parts_BKS, state.blocks, noise)
         if self.gated_retention:
             after = after._replace(read_weights=after.read_weights * gate_BKR.unsqueeze(-1))
-        self._offer(after)
+        self._offer(after, method)
         reads_BKRW = reads.unflatten(-1, (self.reads, -1))
         return (gate_BKR.unsqueeze(-1) * reads_BKRW).sum(1).flatten(1), DistributedState(after)
 
-    def forward(self, interface: Tensor, state: DistributedState) -> tuple[Tensor, DistributedState]:
+    def forward(self, interface: Tensor, state: DistributedState, noise: Any = None) -> _Result:
         """One step: every block writes and reads."""
-        return self.run("forward", interface, state)
+        return self.run("forward", interface, state, noise)
 
     def has_half(self, half: Half) -> bool:
         """The blocks'."""
         return self.block.memory.has_half(half)
 
-    def only_read(self, interface: Tensor, state: DistributedState) -> tuple[Tensor, DistributedState]:
+    def only_read(self, interface: Tensor, state: DistributedState, noise: Any = None) -> _Result:
         """Every block reads."""
-        return self.run("only_read", interface, state)
+        return self.run("only_read", interface, state, noise)
 
-    def only_write(self, interface: Tensor, state: DistributedState) -> tuple[None, DistributedState]:
+    def only_write(
+        self, interface: Tensor, state: DistributedState, noise: Any = None
+    ) -> tuple[None, DistributedState]:
         """Every block writes; the read weightings stay, and the gate has nothing to mix."""
         parts_BKS, _ = self.parts(interface)
         with Recorder.paused():
-            after = self.block.each("only_write", parts_BKS, state.blocks)
-        self._offer(after)
+            after = self.block.each("only_write", parts_BKS, state.blocks, noise)
+        self._offer(after, "only_write")
         return None, DistributedState(after)
 
-    def _offer(self, after: Any) -> None:
-        """Record what the blocks carry: within them the recorder is paused."""
+    def _offer(self, after: Any, method: str) -> None:
+        """Record what the blocks carry, after half a step what that half made: within them the recorder is paused."""
         for name, leaf in named_leaves(after):
-            record(self, name, leaf)
+            half = "only_read" if name.split(".")[-1].startswith("read") else "only_write"
+            if method in ("forward", half):
+                record(self, name, leaf)
 
 
 def _form(memory: Memory) -> Hashable:

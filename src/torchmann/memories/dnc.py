@@ -6,6 +6,7 @@ Source: Graves et al. 2016, "Hybrid computing using a neural network with dynami
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -32,7 +33,7 @@ from torchmann.functional import (
     temporal_link,
     usage,
 )
-from torchmann.memories.memory import Memory, fields_size, split_fields
+from torchmann.memories.memory import Half, Memory, field_columns, fields_size, split_fields
 
 
 @state
@@ -60,7 +61,8 @@ class DNCMemory(Memory):
             a strength of its own, one more number of the interface for each write head (DMA).
         strength: activation of the strengths: ``"oneplus"``, or ``"softplus"`` as in released code.
         key_activation: of keys and write vectors, ``"none"`` or ``"tanh"``.
-        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"`` or ``"cosine_product"``.
+        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"``, ``"cosine_product"`` or
+            ``"cosine_per_width"``, a defect of released code.
         epsilon: of the similarity; None is that similarity's own.
         usage_floor: usage is squeezed to ``floor + (1 - floor) u`` before it is sorted.
         usage_gradient: let the gradient pass from usage into the write weighting of the step before.
@@ -174,9 +176,16 @@ class DNCMemory(Memory):
             fields["allocation_strength"] = oneplus(fields["allocation_strength"])  # in [1, inf), as eq. 10 asks
         if self.links:
             fields["read_mode"] = fields["read_mode"].softmax(self.read_mode_axis)
-        for name, value in fields.items():
-            record(self, name, value)
         return fields
+
+    def columns(self, half: Half) -> Sequence[int]:
+        """Keys, strengths and modes of the read heads for reading, all else for writing."""
+        return field_columns(self.fields, [name for name in self.fields if _half_of(name) == half])
+
+    def _offer(self, fields: dict[str, Tensor], half: Half) -> None:
+        for name, value in fields.items():
+            if _half_of(name) == half:
+                record(self, name, value)
 
     def used(self, fields: dict[str, Tensor], state: DNCState) -> Tensor:
         """``u_t`` ``[B, N]``: what the previous step wrote is in use, what it read may be freed."""
@@ -209,20 +218,19 @@ class DNCMemory(Memory):
         """``w^r_t = pi[back] b + pi[content] c + pi[forward] f`` ``[B, R, N]``, in the memory and links of `state`."""
         similarity_BRN = self.similarity(fields["read_key"], state.memory)
         content_BRN = content_weighting(similarity_BRN, fields["read_strength"])
+        record(self, "content_weights", content_BRN)
         if not self.links:
             return content_BRN
-        ways_BRMN = torch.cat(
-            [
-                backward_weighting(state.link, state.read_weights),
-                content_BRN.unsqueeze(2),
-                forward_weighting(state.link, state.read_weights),
-            ],
-            dim=2,
-        )
+        backward_BRVN = backward_weighting(state.link, state.read_weights)
+        forward_BRVN = forward_weighting(state.link, state.read_weights)
+        record(self, "backward_weights", backward_BRVN)
+        record(self, "forward_weights", forward_BRVN)
+        ways_BRMN = torch.cat([backward_BRVN, content_BRN.unsqueeze(2), forward_BRVN], dim=2)
         return (fields["read_mode"].unsqueeze(2) @ ways_BRMN).squeeze(2)
 
     def write(self, fields: dict[str, Tensor], state: DNCState) -> DNCState:
         """Free, allocate, write, link."""
+        self._offer(fields, "only_write")
         usage_BN = self.used(fields, state)
         write_BVN = self.write_weighting(usage_BN, fields, state.memory)
         memory_BNW = erase_and_add(state.memory, write_BVN, fields["erase"], fields["write_vector"])
@@ -238,19 +246,25 @@ class DNCMemory(Memory):
 
     def read(self, fields: dict[str, Tensor], state: DNCState) -> tuple[Tensor, DNCState]:
         """Look up in the memory as it is."""
+        self._offer(fields, "only_read")
         read_BRN = self.read_weighting(fields, state)
         record(self, "read_weights", read_BRN)
         return read(state.memory, read_BRN).flatten(1), state._replace(read_weights=read_BRN)
 
-    def forward(self, interface_BS: Tensor, state: DNCState) -> tuple[Tensor, DNCState]:
+    def forward(self, interface_BS: Tensor, state: DNCState, noise: None = None) -> tuple[Tensor, DNCState]:
         """One step: write, then read the new memory."""
         fields = self.interface(interface_BS)
         return self.read(fields, self.write(fields, state))
 
-    def only_read(self, interface_BS: Tensor, state: DNCState) -> tuple[Tensor, DNCState]:
+    def only_read(self, interface_BS: Tensor, state: DNCState, noise: None = None) -> tuple[Tensor, DNCState]:
         """Read; memory, usage and links stay."""
         return self.read(self.interface(interface_BS), state)
 
-    def only_write(self, interface_BS: Tensor, state: DNCState) -> tuple[None, DNCState]:
+    def only_write(self, interface_BS: Tensor, state: DNCState, noise: None = None) -> tuple[None, DNCState]:
         """Write; the read weightings stay."""
         return None, self.write(self.interface(interface_BS), state)
+
+
+def _half_of(field: str) -> Half:
+    """Which half of a step looks at a field: what a head reads first decides what is freed, and so where it writes."""
+    return "only_read" if field in ("read_key", "read_strength", "read_mode") else "only_write"

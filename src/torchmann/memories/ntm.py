@@ -6,7 +6,7 @@ Source: Graves, Wayne, Danihelka 2014, "Neural Turing Machines", section 3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -28,7 +28,7 @@ from torchmann.functional import (
     sharpening,
     similarity_named,
 )
-from torchmann.memories.memory import Memory, fields_size, split_fields
+from torchmann.memories.memory import Half, Memory, field_columns, fields_size, split_fields
 
 
 @state
@@ -58,8 +58,10 @@ class NTMMemory(Memory):
             read 1, write 1, ..., each head sees the writes before it.
         erase: ``"separate"``: each write head emits an erase vector; ``"coupled"``: ``M = w a + (1 - w) M``.
         key_activation: of keys and add vectors, ``"none"`` or ``"tanh"``.
-        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"`` or ``"cosine_product"``.
+        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"``, ``"cosine_product"`` or
+            ``"cosine_per_width"``, a defect of released code.
         epsilon: of the similarity; None is that similarity's own.
+        sharpening_epsilon: added to the normaliser of the sharpening; released code has 1e-16.
         initial_memory: how the memory starts: ``"tanh"`` or ``"sigmoid"`` of a learned matrix, ``"learned"``,
             ``"constant"`` (1e-6) or ``"random"`` (drawn once, uniform on ±1/sqrt(N + W)).
         initial_weights: ``"softmax"`` of a learned vector that starts at N, N-1, ..., 1, so that heads begin at the
@@ -85,6 +87,7 @@ class NTMMemory(Memory):
         key_activation: str = "none",
         similarity: str = "cosine",
         epsilon: float | None = None,
+        sharpening_epsilon: float = 0.0,
         initial_memory: StartKind = "tanh",
         initial_weights: StartKind = "softmax",
         initial_reads: StartKind = "constant",
@@ -103,6 +106,7 @@ class NTMMemory(Memory):
         self.order = order
         self.key_activation = activation_named(key_activation)
         self.similarity = similarity_named(similarity, epsilon)
+        self.sharpening_epsilon = sharpening_epsilon
         address = {"key": (width,), "strength": (), "gate": (), "shift": (2 * shift_range + 1,), "gamma": ()}
         write = {"erase": (width,), "add": (width,)} if erase == "separate" else {"add": (width,)}
         self.read_fields = {f"read_{name}": (reads, *shape) for name, shape in address.items()}
@@ -141,11 +145,16 @@ class NTMMemory(Memory):
     def heads(self, interface_BS: Tensor) -> tuple[Heads, Heads]:
         """The activated fields of the read heads and of the write heads."""
         fields = split_fields(interface_BS, self.read_fields | self.write_fields)
-        read_heads, write_heads = self._activated(fields, "read"), self._activated(fields, "write")
-        for role, heads in (("read", read_heads), ("write", write_heads)):
-            for name, value in heads.items():
-                record(self, f"{role}_{name}", value)
-        return read_heads, write_heads
+        return self._activated(fields, "read"), self._activated(fields, "write")
+
+    def columns(self, half: Half) -> Sequence[int]:
+        """Those of the read heads, or of the write heads."""
+        fields = self.read_fields if half == "only_read" else self.write_fields
+        return field_columns(self.read_fields | self.write_fields, fields)
+
+    def _offer(self, role: str, heads: Heads) -> None:
+        for name, value in heads.items():
+            record(self, f"{role}_{name}", value)
 
     def _activated(self, fields: dict[str, Tensor], role: str) -> Heads:
         heads = {
@@ -167,7 +176,7 @@ class NTMMemory(Memory):
         content_BHN = content_weighting(similarity_BHN, heads["strength"])  # eq. 5
         gated_BHN = interpolation(content_BHN, previous_BHN, heads["gate"])  # eq. 7
         shifted_BHN = circular_shift(gated_BHN, heads["shift"])  # eq. 8
-        return sharpening(shifted_BHN, heads["gamma"])  # eq. 9
+        return sharpening(shifted_BHN, heads["gamma"], self.sharpening_epsilon)  # eq. 9
 
     def turns(self) -> Iterator[tuple[Literal["read", "write"], slice]]:
         """Which heads act together, in order; each group sees the memory as the groups before it left it."""
@@ -183,9 +192,11 @@ class NTMMemory(Memory):
                 if head < self.writes:
                     yield "write", slice(head, head + 1)
 
-    def forward(self, interface_BS: Tensor, state: NTMState) -> tuple[Tensor, NTMState]:
+    def forward(self, interface_BS: Tensor, state: NTMState, noise: None = None) -> tuple[Tensor, NTMState]:
         """One step of reading and writing."""
         read_heads, write_heads = self.heads(interface_BS)
+        self._offer("read", read_heads)
+        self._offer("write", write_heads)
         vectors = []
         for role, group in self.turns():
             if role == "read":
@@ -212,15 +223,19 @@ class NTMMemory(Memory):
         write_weights = replaced(state.write_weights, group, weights_BHN)
         return state._replace(memory=memory_BNW, write_weights=write_weights)
 
-    def only_read(self, interface_BS: Tensor, state: NTMState) -> tuple[Tensor, NTMState]:
+    def only_read(self, interface_BS: Tensor, state: NTMState, noise: None = None) -> tuple[Tensor, NTMState]:
         """Read; the memory and the write weightings stay."""
-        reads, state = self.read(self.heads(interface_BS)[0], slice(0, self.reads), state)
+        heads, _ = self.heads(interface_BS)
+        self._offer("read", heads)
+        reads, state = self.read(heads, slice(0, self.reads), state)
         record(self, "read_weights", state.read_weights)
         return reads.flatten(1), state
 
-    def only_write(self, interface_BS: Tensor, state: NTMState) -> tuple[None, NTMState]:
+    def only_write(self, interface_BS: Tensor, state: NTMState, noise: None = None) -> tuple[None, NTMState]:
         """Write; the read weightings stay."""
-        state = self.write(self.heads(interface_BS)[1], slice(0, self.writes), state)
+        _, heads = self.heads(interface_BS)
+        self._offer("write", heads)
+        state = self.write(heads, slice(0, self.writes), state)
         record(self, "write_weights", state.write_weights)
         return None, state
 

@@ -32,7 +32,8 @@ class DAM(Recurrent):
         preset: whose choices the defaults are (`torchmann.models.preset_table`); keywords go before it.
         allocation: ``"sorted"`` by usage, or differentiable ``"softmax"``.
         links: give the blocks temporal links, which the published model does without.
-        controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"`` or ``"feedforward"``.
+        controller: ``"lstm"``, ``"skip_lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"``, ``"feedforward"``,
+            ``"armin"`` or ``"tardis"``.
         layers: of the controller.
         output_layers: widths of ReLU layers before the output.
         writing: when the memory is used: a policy, ``"every"`` step, ``"uniform:L"``, ``"cached:L"``, ``"random:P"``.
@@ -81,7 +82,8 @@ class DAM(Recurrent):
 
         memory = Distributed(block, blocks, gated_retention=gated_retention)
         inputs = input_size + memory.read_size
-        driver = make_controller(controller, inputs, hidden_size, layers=layers, clip=clip, initial="constant", **at)
+        options: dict[str, Any] = {"layers": layers, "read_size": memory.read_size, "clip": clip, "initial": "constant"}
+        driver = make_controller(controller, inputs, hidden_size, **options, **at)
         normalised = Normalised(driver, **at)
         outputs = hidden_size if output_size is None else output_size
         cell = MemoryAugmentedCell(
@@ -89,7 +91,7 @@ class DAM(Recurrent):
             memory,
             writing=writing,
             interface=LinearInterface(normalised, memory, **at),
-            readout=LinearReadout(hidden_size, memory.read_size, outputs, layers=output_layers, clip=clip, **at),
+            readout=LinearReadout(driver.output_size, memory.read_size, outputs, layers=output_layers, clip=clip, **at),
             bypass_dropout=bypass_dropout,
             **at,
         )

@@ -34,7 +34,8 @@ class DNC(Recurrent):
         preset: whose choices the defaults are (`torchmann.models.preset_table`); keywords go before it.
         links: keep temporal links; without them reads are by content only.
         allocation: ``"sorted"`` by usage, or differentiable ``"softmax"`` (DMA).
-        controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"`` or ``"feedforward"``.
+        controller: ``"lstm"``, ``"skip_lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"``, ``"feedforward"``,
+            ``"armin"`` or ``"tardis"``.
         layers: of the controller.
         initial_controller: where the controller's state starts: ``"constant"`` 0, ``"learned"``, ``"tanh"`` of learned.
         writing: when the memory is used: a policy, ``"every"`` step, ``"uniform:L"``, ``"cached:L"``, ``"random:P"``.
@@ -45,7 +46,8 @@ class DNC(Recurrent):
         init: start of the weights: ``"xavier"``, or ``"normal"`` with standard deviation 0.1 (biases zero).
         strength: activation of the strengths, ``"oneplus"`` or ``"softplus"``.
         key_activation: of keys and write vectors, ``"none"`` or ``"tanh"``.
-        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"`` or ``"cosine_product"``.
+        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"``, ``"cosine_product"`` or
+            ``"cosine_per_width"``, a defect of released code.
         epsilon: of the similarity; None is that similarity's own.
         usage_floor: lowest usage that the allocation sees.
         usage_gradient: let the gradient pass from usage into the previous write weighting.
@@ -124,6 +126,7 @@ class DNC(Recurrent):
             input_size + memory.read_size,
             hidden_size,
             layers=layers,
+            read_size=memory.read_size,
             clip=clip_controller,
             initial=initial_controller,
             **at,
@@ -134,7 +137,7 @@ class DNC(Recurrent):
             memory,
             writing=writing,
             interface=LinearInterface(driver, memory, bias=bias, clip=clip_interface, **at),
-            readout=LinearReadout(hidden_size, memory.read_size, outputs, bias=bias, clip=clip, **at),
+            readout=LinearReadout(driver.output_size, memory.read_size, outputs, bias=bias, clip=clip, **at),
             **at,
         )
         super().__init__(cell, batch_first=batch_first, engine=engine)

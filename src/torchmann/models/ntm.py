@@ -30,7 +30,8 @@ class NTM(Recurrent):
         writes: number of write heads.
         output_size: features of an output step; None is `hidden_size`.
         preset: whose choices the defaults are (`torchmann.models.preset_table`); keywords go before it.
-        controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"`` or ``"feedforward"``.
+        controller: ``"lstm"``, ``"skip_lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"``, ``"feedforward"``,
+            ``"armin"`` or ``"tardis"``.
         layers: of the controller.
         initial_controller: where the controller's state starts: ``"constant"`` 0, ``"learned"``, ``"tanh"`` of learned.
         writing: when the memory is used: a policy, ``"every"`` step, ``"uniform:L"``, ``"cached:L"``, ``"random:P"``.
@@ -39,8 +40,10 @@ class NTM(Recurrent):
         order: ``"read_first"``, ``"write_first"`` or ``"interleaved"``.
         erase: ``"separate"`` erase vectors, or ``"coupled"``: ``M = w a + (1 - w) M``.
         key_activation: of keys and add vectors, ``"none"`` or ``"tanh"``.
-        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"`` or ``"cosine_product"``.
+        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"``, ``"cosine_product"`` or
+            ``"cosine_per_width"``, a defect of released code.
         epsilon: of the similarity; None is that similarity's own.
+        sharpening_epsilon: added to the normaliser of the sharpening; released code has 1e-16.
         initial_memory: ``"tanh"``, ``"sigmoid"``, ``"learned"``, ``"constant"`` (1e-6) or ``"random"``.
         initial_weights: ``"softmax"`` of a learned vector by which heads start at the first row, or ``"constant"`` 0.
         initial_reads: ``"constant"`` 0, ``"learned"``, ``"tanh"`` or ``"random"``.
@@ -76,6 +79,7 @@ class NTM(Recurrent):
         key_activation: str = "none",
         similarity: str = "cosine",
         epsilon: float | None = None,
+        sharpening_epsilon: float = 0.0,
         initial_memory: StartKind = "tanh",
         initial_weights: StartKind = "softmax",
         initial_reads: StartKind = "constant",
@@ -98,6 +102,7 @@ class NTM(Recurrent):
             key_activation=key_activation,
             similarity=similarity,
             epsilon=epsilon,
+            sharpening_epsilon=sharpening_epsilon,
             initial_memory=initial_memory,
             initial_weights=initial_weights,
             initial_reads=initial_reads,
@@ -108,17 +113,19 @@ class NTM(Recurrent):
             input_size + memory.read_size,
             hidden_size,
             layers=layers,
+            read_size=memory.read_size,
             clip=clip,
             initial=initial_controller,
             **at,
         )
         outputs = hidden_size if output_size is None else output_size
+        shown = memory.read_size if output_reads else 0
         cell = MemoryAugmentedCell(
             driver,
             memory,
             writing=writing,
             interface=LinearInterface(driver, memory, source=head_input, **at),
-            readout=LinearReadout(hidden_size, memory.read_size if output_reads else 0, outputs, clip=clip, **at),
+            readout=LinearReadout(driver.output_size, shown, outputs, clip=clip, **at),
             **at,
         )
         super().__init__(cell, batch_first=batch_first, engine=engine)

@@ -49,7 +49,7 @@ class GRU(Recurrent):
         input_size: features of an input step.
         hidden_size: features of the state and of an output step.
         bias: use biases.
-        reset_after: apply the reset gate after the matrix product (as torch does), or before it.
+        reset_after: apply the reset gate after the matrix product (as torch does); or before it, with one bias.
         batch_first: input and output are ``[batch, time, features]``.
         engine: how the cell is unrolled.
         device: of the parameters.

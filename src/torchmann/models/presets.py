@@ -36,6 +36,57 @@ _STRUCTURED = (
     _row("output_reads", True, "torch-ntm: the output sees a read at the next step only", paper=False),
 )
 
+_RELATIONAL = (
+    _row("tied_mlp", False, "the port runs one layer of the MLP several times", port=True),
+    _row("mlp_output", "none", "the port ends the MLP with a ReLU", port="relu"),
+    _row("norm", "row", "the port normalises all rows together, with a gain for each entry", port="joint"),
+    _row("tied_blocks", False, "the port runs one round of attention several times", port=True),
+    _row("trained_gate_biases", False, "the port learns them", port=True),
+)
+
+_SPARSE = (
+    _row("variant", "paper", "pytorch-dnc, which reads and writes a set of visible rows", released="visible"),
+    _row("strength", "oneplus", "pytorch-dnc reads without a strength", released=None),
+    _row("similarity", "cosine", "pytorch-dnc; its gradient at zero memory is large", released="cosine_product"),
+    _row("epsilon", None, "of that similarity in pytorch-dnc", released=1e-6),
+    _row("initial_value", 0.0, "pytorch-dnc starts memory, weightings and reads just above zero", released=0.005),
+    _row("layers", 1, "pytorch-dnc has a controller of two layers", released=2),
+    _row("init", "xavier", "pytorch-dnc", released="kaiming"),
+)
+
+_ARMIN = (
+    _row("sampling", "gumbel", "the algorithmic code reads all slots, weighted", released="softmax"),
+    _row("squash_state", False, "not in the paper", released=True, released_pixel=True),
+    _row("squash_reads", True, "the codes show the reads as they are", released=False, released_pixel=False),
+    _row("stored", "hidden", "the codes store a map", released="mapped_with_input", released_pixel="mapped"),
+    _row("initial_controller", "constant", "the codes learn it", released="tanh", released_pixel="tanh"),
+    _row("initial_draw", "zero", "and let it start apart", released="uniform", released_pixel="normal"),
+    _row("initial_memory", "constant", "the codes learn it", released="learned", released_pixel="learned"),
+    _row("output_init", "orthogonal", "the pixel code starts from Xavier weights", released_pixel="xavier"),
+)
+_PENALISED = _row(
+    "order", "normalise_first", "the codes subtract first", released="penalise_first", released_pixel="penalise_first"
+)
+_AWTA = (
+    _row("normalisation", "none", "the codes normalise the logits", released="l2", released_pixel="layer_norm"),
+    _PENALISED,
+    _row("squash_state", False, "not in the paper", released=True),
+    _row("squash_reads", True, "the algorithmic code shows the reads as they are", released=False),
+    _row("stored", "hidden", "the algorithmic code stores a map", released="mapped_with_input"),
+    _row("initial_controller", "constant", "the algorithmic code learns it", released="tanh"),
+    _row("initial_memory", "constant", "the algorithmic code learns it", released="learned"),
+    _row("output_init", "orthogonal", "the pixel code starts from Xavier weights", released_pixel="xavier"),
+)
+_TARDIS = (
+    _row("addressed_by", "h", "the codes address by the cell", released="c", released_pixel="c"),
+    _row("normalisation", "none", "the algorithmic code normalises the logits", released="l2"),
+    _PENALISED,
+    _row("stored", "mapped", "the algorithmic code stores the input, too", released="mapped_with_input"),
+    _row("initial_controller", "constant", "the codes learn it", released="tanh", released_pixel="tanh"),
+    _row("initial_memory", "constant", "the algorithmic code learns it", released="learned"),
+    _row("output_init", "orthogonal", "the pixel code starts from Xavier weights", released_pixel="xavier"),
+)
+
 DIFFERENCES: dict[str, tuple[Difference, ...]] = {
     "DNC": (
         _row("strength", "oneplus", "the code of the DNC's authors leaves out the one", released="softplus"),
@@ -57,6 +108,10 @@ DIFFERENCES: dict[str, tuple[Difference, ...]] = {
         _row("gated_retention", False, "the code stores read weightings multiplied by the gate", released=True),
         _row("clip", 20.0, "limits the output and the controller's state", paper=None),
     ),
+    "RMC": _RELATIONAL,
+    "DARMC": _RELATIONAL,
+    "SAM": _SPARSE,
+    "SDNC": (*_SPARSE, _row("link_entries", 8, "pytorch-dnc keeps fewer", released=4)),
     "NTM": (
         _row("key_activation", "none", "torch-ntm", released="tanh"),
         _row("similarity", "cosine", "torch-ntm; its gradient at zero memory is large", released="cosine_product"),
@@ -64,21 +119,28 @@ DIFFERENCES: dict[str, tuple[Difference, ...]] = {
         _row("initial_reads", "constant", "the paper learns its starts", paper="learned", released="tanh"),
         _row("output_reads", True, "torch-ntm: the output sees a read at the next step only", released=False),
     ),
+    "ARMIN": _ARMIN,
+    "AwTA": _AWTA,
+    "TARDIS": _TARDIS,
     "NTM1": _STRUCTURED,
     "NTM2": _STRUCTURED,
     "NTM3": _STRUCTURED,
 }
 """For each model the keywords in which its presets differ. Where no code was released there is no such preset.
 
+ARMIN, AwTA and TARDIS: ``released`` is the code of ARMIN's authors for algorithmic tasks, ``released_pixel`` theirs for
+images pixel by pixel, whose AwTA and TARDIS start each sequence from noise: pass a drawn state for that.
 DNC: ``released`` is the code of its authors, ``uw`` that of the uniform-writing study. NTM: its authors released none;
-``released`` is torch-ntm, which the structured NTMs build on.
+``released`` is torch-ntm, which the structured NTMs build on. RMC and DARMC: the recommended choices are those of the
+code of the RMC's authors, ``port`` is a PyTorch version of it that others use. SAM and SDNC: ``released`` is
+pytorch-dnc, code by others, of which ARMIN's authors used a copy.
 """
 
 
 def preset_names(model: str) -> list[str]:
     """The presets of a model."""
     named = {preset for row in DIFFERENCES[model] for preset in row.presets}
-    return ["recommended", *(preset for preset in ("paper", "released", "uw") if preset in named)]
+    return ["recommended", *sorted(named)]
 
 
 def preset_keywords(model: str, preset: str) -> dict[str, Any]:

@@ -9,15 +9,25 @@ from torch import nn
 
 from torchmann.core.errors import unknown_name
 from torchmann.engines import Recurrent
+from torchmann.models.armin import ARMIN
+from torchmann.models.awta import AwTA
 from torchmann.models.dam import DAM
+from torchmann.models.darmc import DARMC
 from torchmann.models.dnc import DNC
 from torchmann.models.ntm import NTM
 from torchmann.models.plain import GRU, LSTM, RNN
+from torchmann.models.rmc import RMC
+from torchmann.models.sam import SAM
+from torchmann.models.sdnc import SDNC
 from torchmann.models.sequence import SequenceModel
 from torchmann.models.structured_ntm import NTM1, NTM2, NTM3
+from torchmann.models.tardis import TARDIS
 
 MODELS: dict[str, type[Recurrent]] = {
+    "armin": ARMIN,
+    "awta": AwTA,
     "dam": DAM,
+    "darmc": DARMC,
     "dnc": DNC,
     "gru": GRU,
     "lstm": LSTM,
@@ -25,7 +35,11 @@ MODELS: dict[str, type[Recurrent]] = {
     "ntm1": NTM1,
     "ntm2": NTM2,
     "ntm3": NTM3,
+    "rmc": RMC,
     "rnn": RNN,
+    "tardis": TARDIS,
+    "sam": SAM,
+    "sdnc": SDNC,
 }
 
 
@@ -72,9 +86,11 @@ def build(
     if input_kind == "tokens":
         encoder = nn.Embedding(input_size, embedding_size)
         nn.init.xavier_uniform_(encoder.weight)
-        input_size = embedding_size
     if "output_size" in inspect.signature(make).parameters:
         options["output_size"] = output_size
-    body: Recurrent = make(input_size, **options)
+    body: Any = make(embedding_size if input_kind == "tokens" else input_size, **options)
     head = nn.Identity() if "output_size" in options else nn.Linear(body.output_size, output_size)
-    return SequenceModel(encoder, body, head)
+    model = SequenceModel(encoder, body, head)
+    sizes = {"input_kind": input_kind, "input_size": input_size, "output_size": output_size}
+    model.config = body.config | sizes | {"name": name, "embedding_size": embedding_size}
+    return model

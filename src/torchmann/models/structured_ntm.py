@@ -29,14 +29,16 @@ class NTM1(Recurrent):
         width: width of a slot.
         output_size: features of an output step; None is `hidden_size`.
         preset: whose choices the defaults are (`torchmann.models.preset_table`); keywords go before it.
-        controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"`` or ``"feedforward"``.
+        controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"``, ``"feedforward"``,
+            ``"armin"`` or ``"tardis"``.
         layers: of the controller.
         writing: when the memory is used: a policy, ``"every"`` step, ``"uniform:L"``, ``"cached:L"``, ``"random:P"``.
         a: share of the hidden memory's past, where it starts.
         b: share of the written memory, where it starts.
         trained: learn a and b.
         key_activation: of keys and add vectors, ``"none"`` or ``"tanh"``.
-        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"`` or ``"cosine_product"``.
+        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"``, ``"cosine_product"`` or
+            ``"cosine_per_width"``, a defect of released code.
         initial_controller: where the controller's state starts: ``"constant"`` 0, ``"learned"``, ``"tanh"`` of learned.
         initial_reads: where the reads start, likewise.
         output_reads: show the reads to the output, not only to the controller at the next step.
@@ -83,10 +85,18 @@ class NTM1(Recurrent):
         }
         memory = StructuredNTMMemory(slots, width, written="first", key_activation=key_activation, **options, **at)
         inputs = input_size + memory.read_size
+        outputs = hidden_size if output_size is None else output_size
         driver = make_controller(
-            controller, inputs, hidden_size, layers=layers, clip=None, initial=initial_controller, **at
+            controller,
+            inputs,
+            hidden_size,
+            layers=layers,
+            read_size=memory.read_size,
+            clip=None,
+            initial=initial_controller,
+            **at,
         )
-        cell = _wired(driver, memory, output_size, output_reads, writing, None, at)
+        cell = _wired(driver, memory, outputs, output_reads, writing, None, at)
         super().__init__(cell, batch_first=batch_first, engine=engine)
 
 
@@ -102,14 +112,16 @@ class NTM2(Recurrent):
         shared_heads: all write heads emit the same fields.
         output_size: features of an output step; None is `hidden_size`.
         preset: whose choices the defaults are (`torchmann.models.preset_table`); keywords go before it.
-        controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"`` or ``"feedforward"``.
+        controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"``, ``"feedforward"``,
+            ``"armin"`` or ``"tardis"``.
         layers: of the controller.
         writing: when the memory is used: a policy, ``"every"`` step, ``"uniform:L"``, ``"cached:L"``, ``"random:P"``.
         a: share of a level's own memory, where it starts.
         b: share of the level above, where it starts.
         trained: learn a and b.
         key_activation: of keys and add vectors, ``"none"`` or ``"tanh"``.
-        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"`` or ``"cosine_product"``.
+        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"``, ``"cosine_product"`` or
+            ``"cosine_per_width"``, a defect of released code.
         initial_controller: where the controller's state starts: ``"constant"`` 0, ``"learned"``, ``"tanh"`` of learned.
         initial_reads: where the reads start, likewise.
         output_reads: show the reads to the output, not only to the controller at the next step.
@@ -159,10 +171,18 @@ class NTM2(Recurrent):
         options |= {"levels": levels, "shared_heads": shared_heads, "key_activation": key_activation}
         memory = StructuredNTMMemory(slots, width, **options, **at)
         inputs = input_size + memory.read_size
+        outputs = hidden_size if output_size is None else output_size
         driver = make_controller(
-            controller, inputs, hidden_size, layers=layers, clip=None, initial=initial_controller, **at
+            controller,
+            inputs,
+            hidden_size,
+            layers=layers,
+            read_size=memory.read_size,
+            clip=None,
+            initial=initial_controller,
+            **at,
         )
-        cell = _wired(driver, memory, output_size, output_reads, writing, None, at)
+        cell = _wired(driver, memory, outputs, output_reads, writing, None, at)
         super().__init__(cell, batch_first=batch_first, engine=engine)
 
 
@@ -177,13 +197,15 @@ class NTM3(Recurrent):
         levels: number of memories and of controller layers.
         output_size: features of an output step; None is `hidden_size`.
         preset: whose choices the defaults are (`torchmann.models.preset_table`); keywords go before it.
-        controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"`` or ``"feedforward"``.
+        controller: ``"lstm"``, ``"layernorm_lstm"``, ``"gru"``, ``"rnn"``, ``"feedforward"``,
+            ``"armin"`` or ``"tardis"``.
         writing: when the memory is used: a policy, ``"every"`` step, ``"uniform:L"``, ``"cached:L"``, ``"random:P"``.
         a: share of a level's own memory, where it starts.
         b: share of the level above, where it starts.
         trained: learn a and b.
         key_activation: of keys and add vectors, ``"none"`` or ``"tanh"``.
-        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"`` or ``"cosine_product"``.
+        similarity: ``"cosine"``, ``"cosine_clamped"``, ``"cosine_outside"``, ``"cosine_product"`` or
+            ``"cosine_per_width"``, a defect of released code.
         initial_controller: where the controller's state starts: ``"constant"`` 0, ``"learned"``, ``"tanh"`` of learned.
         initial_reads: where the reads start, likewise.
         output_reads: show the reads to the output, not only to the controller at the next step.
@@ -230,23 +252,30 @@ class NTM3(Recurrent):
         }
         memory = StructuredNTMMemory(slots, width, levels=levels, key_activation=key_activation, **options, **at)
         inputs = input_size + memory.read_size
+        outputs = hidden_size if output_size is None else output_size
         driver = make_controller(
-            controller, inputs, hidden_size, layers=levels, clip=None, initial=initial_controller, **at
+            controller,
+            inputs,
+            hidden_size,
+            layers=levels,
+            read_size=memory.read_size,
+            clip=None,
+            initial=initial_controller,
+            **at,
         )
         assert isinstance(driver, Stacked)  # levels are at least 2
-        cell = _wired(driver, memory, output_size, output_reads, writing, LayeredInterface(driver, memory, **at), at)
+        cell = _wired(driver, memory, outputs, output_reads, writing, LayeredInterface(driver, memory, **at), at)
         super().__init__(cell, batch_first=batch_first, engine=engine)
 
 
 def _wired(
     driver: Controller,
     memory: StructuredNTMMemory,
-    output_size: int | None,
+    output_size: int,
     output_reads: bool,
     writing: WritingPolicy | str | None,
     interface: LayeredInterface | None,
     at: dict[str, Any],
 ) -> MemoryAugmentedCell:
-    outputs = driver.output_size if output_size is None else output_size
-    readout = LinearReadout(driver.output_size, memory.read_size if output_reads else 0, outputs, **at)
+    readout = LinearReadout(driver.output_size, memory.read_size if output_reads else 0, output_size, **at)
     return MemoryAugmentedCell(driver, memory, writing=writing, interface=interface, readout=readout, **at)

@@ -1,0 +1,3 @@
+"""The version of torchmann, which every file that it writes names."""
+
+__version__ = "0.1.0"

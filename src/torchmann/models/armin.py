@@ -1,0 +1,111 @@
+"""ARMIN.
+
+Source: "ARMIN: Towards a more efficient and light-weight recurrent memory network" and the code of its authors.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+
+from torchmann.cells import ARMINCell
+from torchmann.core.start import StartKind
+from torchmann.engines import Recurrent
+from torchmann.memories import AutoAddressing, SlotHistory, WritingPolicy
+from torchmann.models.contract import refuses_lstm_arguments
+from torchmann.models.presets import takes_presets
+from torchmann.models.read_first import Stored, draw_start, read_first_cell, zoned
+
+
+class ARMIN(Recurrent):
+    """A cell that stores its hidden vectors and reads one of them at each step by its number, chosen without a look.
+
+    Args:
+        input_size: features of an input step.
+        hidden_size: width of the cell's state.
+        slots: number of memory slots.
+        width: width of a slot; None is `hidden_size`.
+        output_size: features of an output step; None is `hidden_size`.
+        preset: whose choices the defaults are (`torchmann.models.preset_table`); keywords go before it.
+        sampling: one slot is read, drawn with ``"gumbel"`` noise in training; or all of them, weighted by a
+            ``"softmax"``.
+        temperature: of either, where it starts; it may be annealed.
+        stored: ``"hidden"``: the hidden vector, mapped only where it is not as wide as a slot; ``"mapped"``: a map of
+            it in any case; ``"mapped_with_input"``: a map of it and the input.
+        squash_state: tanh around the new state.
+        squash_reads: tanh around the reads in the output.
+        output_reads: show the reads to the output.
+        layer_norm: normalise the gates and the new state.
+        zoneout_keep: probability with which a unit of the state takes its new value in training; None: always.
+        forget_bias: where the bias of the forget gate starts.
+        initial_controller: where the state starts: ``"constant"`` 0, ``"learned"``, ``"tanh"`` of learned.
+        initial_draw: where a learned start starts: ``"zero"``, ``"uniform"`` on [0, 1) or ``"normal"``.
+        initial_memory: where the memory starts: ``"constant"`` 0, ``"learned"`` from there, or ``"random"``.
+        output_init: start of the output layer, ``"orthogonal"`` or ``"xavier"``.
+        writing: when the memory is used: a policy, ``"every"`` step, ``"uniform:L"``, ``"cached:L"``, ``"random:P"``.
+        batch_first: input and output are ``[batch, time, features]``.
+        engine: how the cell is unrolled.
+        device: of the parameters.
+        dtype: of the parameters.
+    """
+
+    @takes_presets
+    @refuses_lstm_arguments
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        slots: int,
+        width: int | None = None,
+        output_size: int | None = None,
+        preset: str = "recommended",
+        sampling: Literal["gumbel", "softmax"] = "gumbel",
+        temperature: float = 1.0,
+        stored: Stored = "hidden",
+        squash_state: bool = False,
+        squash_reads: bool = True,
+        output_reads: bool = True,
+        layer_norm: bool = False,
+        zoneout_keep: float | None = None,
+        forget_bias: float = 1.0,
+        initial_controller: StartKind = "constant",
+        initial_draw: Literal["zero", "uniform", "normal"] = "zero",
+        initial_memory: StartKind = "constant",
+        output_init: Literal["orthogonal", "xavier"] = "orthogonal",
+        writing: WritingPolicy | str | None = None,
+        batch_first: bool = False,
+        engine: str = "auto",
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        at: dict[str, Any] = {"device": device, "dtype": dtype}
+        width = hidden_size if width is None else width
+        addressing = AutoAddressing(slots, sampling=sampling, temperature=temperature, **at)
+        memory = SlotHistory(slots, width, addressing=addressing, initial_memory=initial_memory, **at)
+        driver = ARMINCell(
+            input_size + width,
+            hidden_size,
+            read_size=width,
+            output_reads=output_reads,
+            squash_state=squash_state,
+            squash_reads=squash_reads,
+            layer_norm=layer_norm,
+            forget_bias=forget_bias,
+            initial=initial_controller,
+            **at,
+        )
+        draw_start(driver.initial_h, initial_draw)
+        cell = read_first_cell(
+            zoned(driver, zoneout_keep, "new"),
+            memory,
+            addressed_by="h",
+            stored=stored,
+            shown_reads=0,
+            output_size=hidden_size if output_size is None else output_size,
+            output_init=output_init,
+            writing=writing,
+            **at,
+        )
+        super().__init__(cell, batch_first=batch_first, engine=engine)

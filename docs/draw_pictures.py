@@ -5,18 +5,18 @@ python docs/draw_pictures.py [NAME ...]
 
 from __future__ import annotations
 
+import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from torchmann.analysis import contributions, memorisation_figure, record_sample, sample_figure, writing_steps
+from torchmann.analysis.sample_figure import drawn
 from torchmann.cli import main
-from torchmann.core import Recorder
 from torchmann.memories import Uniform
 from torchmann.models import SequenceModel
 from torchmann.tasks import Task
@@ -51,6 +51,8 @@ SAMPLES = {
     "ntm1": Picture("NTM1", f"--model ntm1 {UP_TO_5}"),
     "ntm2": Picture("NTM2", f"--model ntm2 {UP_TO_5}"),
     "ntm3": Picture("NTM3", f"--model ntm3 {UP_TO_5}"),
+    "armin": Picture("ARMIN", f"--model armin {UP_TO_5} --model.slots 6 --model.width 48 --max_seconds 240"),
+    "sdnc": Picture("SDNC", f"--model sdnc {UP_TO_5} --max_seconds 240"),
     "dam": Picture("DAM-2", f"--model dam {UP_TO_5} --model.width 6"),
 }
 CORE = "--task.min_length 4 --task.max_length 4 --model.slots 6 --model.width 32 --max_seconds 240"
@@ -58,6 +60,10 @@ RELATIONAL = {
     "rmc": Picture("RMC", f"--model rmc {CORE}"),
     "darmc": Picture("DARMC-2", f"--model darmc {CORE}"),
 }
+WATCHED = (
+    "--task copy --model dnc --optimiser.lr 3e-3 --solved_at 0.998 --evaluate_every 100 --checkpoint_every 100 "
+    "--keep_every 100"
+)
 MEMORISING = {
     "LSTM": f"--model lstm {EXACTLY_10}",
     "DNC, every step": f"--model dnc --model.slots 3 --model.width 16 {EXACTLY_10}",
@@ -80,7 +86,7 @@ def draw_sample(name: str) -> None:
     title, flags = SAMPLES[name]
     task, model = trained(flags)
     sample = record_sample(model, task)
-    right = f"{sample.accuracy():.1%} of the bits of a test sequence right"
+    right = f"{sample.answers.accuracy():.1%} of the bits of a test sequence right"
     save(sample_figure(sample, f"{title}: {right}"), name)
 
 
@@ -89,22 +95,16 @@ def draw_relational(name: str) -> None:
     title, flags = RELATIONAL[name]
     task, model = trained(flags)
     sample = record_sample(model, task)
-    with torch.no_grad(), Recorder(model.eval()) as recorder:
-        model(sample.inputs_TI.unsqueeze(1))
     if name == "rmc":
-        weights_THMM = recorder["attention_0"].squeeze(1)
+        weights_THMM = sample.internals["memory.attention_0"]
         gates = {
             "attention of each slot to the input, mean of the heads": weights_THMM[:, :, :-1, -1].mean(1),
-            "forget gate, mean over a slot": recorder["forget_gate"].squeeze(1).mean(-1),
+            "forget gate, mean over a slot": sample.internals["memory.forget_gate"].mean(-1),
         }
     else:
-        gates = {"attentive gate (rows: block 1, block 2)": recorder["attentive_gate"][:, 0, :, 0]}
-    internals = gates | {
-        name.replace("change", "change of each slot, share of the largest"): value
-        for name, value in sample.internals.items()
-    }
-    right = f"{sample.accuracy():.1%} of the bits of a test sequence right"
-    save(sample_figure(replace(sample, internals=internals), f"{title}: {right}"), name)
+        gates = {"attentive gate": sample.internals["memory.attentive_gate"][..., 0]}
+    right = f"{sample.answers.accuracy():.1%} of the bits of a test sequence right"
+    save(sample_figure(sample, f"{title}: {right}", gates | drawn(sample.internals)), name)
 
 
 def draw_memorisation() -> None:
@@ -121,15 +121,30 @@ def draw_memorisation() -> None:
     save(memorisation_figure(kept, title, write_steps=written), "memorisation")
 
 
+def draw_microscope() -> None:
+    """The page of a run at a step of the answer, photographed by a browser."""
+    picture = PICTURES / "microscope.png"
+    with TemporaryDirectory() as directory:
+        run = f"{directory}/run"
+        if main(["train", *WATCHED.split(), "--output", run]) or main(["show", run]):
+            sys.exit(1)
+        page = Path(run, "pictures", "microscope.html").as_uri()
+        flags = "--headless=new --no-sandbox --hide-scrollbars --window-size=1280,980 --virtual-time-budget=5000"
+        subprocess.run(["chromium", *flags.split(), f"--screenshot={picture}", f"{page}#step=10"], check=True)
+    Image.open(picture).convert("RGB").quantize(160).save(picture, optimize=True)
+
+
 def save(figure: Figure, name: str) -> None:
     """Write a picture, small enough for a repository."""
     figure.savefig(PICTURES / f"{name}.png", dpi=110, bbox_inches="tight", pad_inches=0.12)
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or [*SAMPLES, *RELATIONAL, "memorisation"]:
+    for chosen in sys.argv[1:] or [*SAMPLES, *RELATIONAL, "memorisation", "microscope"]:
         if chosen == "memorisation":
             draw_memorisation()
+        elif chosen == "microscope":
+            draw_microscope()
         elif chosen in RELATIONAL:
             draw_relational(chosen)
         else:

@@ -1,16 +1,37 @@
 """torchmann: memory-augmented neural networks for PyTorch, under one interface."""
 
 from torchmann import cells, functional, memories, models, tasks
-from torchmann.cells import MemoryAugmentedCell, Stacked
+from torchmann.cells import MemoryAugmentedCell, ReadFirstCell, Stacked
 from torchmann.core import Cell, Controller, Draw, Recorder, State, state
+from torchmann.core.version import __version__
 from torchmann.engines import Recurrent, check_cell
 from torchmann.interop import from_torch, to_torch
-from torchmann.models import DAM, DNC, GRU, LSTM, NTM, NTM1, NTM2, NTM3, RNN, SequenceModel
-
-__version__ = "0.1.0"
+from torchmann.models import (
+    ARMIN,
+    DAM,
+    DARMC,
+    DNC,
+    GRU,
+    LSTM,
+    NTM,
+    NTM1,
+    NTM2,
+    NTM3,
+    RMC,
+    RNN,
+    SAM,
+    SDNC,
+    TARDIS,
+    AwTA,
+    SequenceModel,
+    load,
+    save,
+)
 
 __all__ = [
+    "ARMIN",
     "DAM",
+    "DARMC",
     "DNC",
     "GRU",
     "LSTM",
@@ -18,22 +39,31 @@ __all__ = [
     "NTM1",
     "NTM2",
     "NTM3",
+    "RMC",
     "RNN",
+    "TARDIS",
+    "AwTA",
+    "SAM",
+    "SDNC",
     "Cell",
     "Controller",
     "Draw",
     "MemoryAugmentedCell",
+    "ReadFirstCell",
     "Recorder",
     "Recurrent",
     "SequenceModel",
     "Stacked",
     "State",
+    "__version__",
     "cells",
     "check_cell",
     "from_torch",
     "functional",
+    "load",
     "memories",
     "models",
+    "save",
     "state",
     "tasks",
     "to_torch",

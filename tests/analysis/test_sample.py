@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import pytest
 import torch
 from tests.analysis.stories import Stories
 from tests.training.tiny import tiny_config
 
 from torchmann import models
 from torchmann.analysis import record_sample
-from torchmann.analysis.sample import Sample
-from torchmann.tasks import Copy
+from torchmann.analysis.sample import Answers, Sample, record, telling_rows
+from torchmann.tasks import AssociativeRecall, Copy, MarkovText
 
 
 def recorded(model: str, **options: int) -> Sample:
@@ -22,54 +21,57 @@ def test_a_sample_is_what_the_model_computes_on_that_sequence() -> None:
     model = config.build_model(task)
     sample = record_sample(model, task)
     with torch.no_grad():
-        output, _ = model(sample.inputs_TI.unsqueeze(1))
-    torch.testing.assert_close(sample.probabilities_TO, output.squeeze(1).sigmoid())
-    assert len(sample.inputs_TI) == 6, "the longest sequence of two vectors and two flags"
-    assert sample.answer_T.tolist() == [False] * 4 + [True] * 2
+        output, _ = model(sample.inputs.unsqueeze(1))
+    torch.testing.assert_close(sample.answers.given_TO, output.squeeze(1).sigmoid())
+    assert len(sample.inputs) == 6, "the longest sequence of two vectors and two flags"
+    assert sample.answers.asked_T.tolist() == [False] * 4 + [True] * 2
 
 
-def test_every_head_of_a_memory_has_its_weights() -> None:
+def test_everything_recorded_is_kept() -> None:
     sample = recorded("dnc", slots=5, width=4, reads=2)
-    assert list(sample.internals) == ["write weights", "read weights, head 1", "read weights, head 2", "usage"]
-    assert all(value.shape == (8, 5) for value in sample.internals.values())
-    assert not torch.equal(sample.internals["read weights, head 1"], sample.internals["read weights, head 2"])
+    assert sample.internals["memory.read_weights"].shape == (8, 2, 5)
+    assert sample.internals["memory.link"].shape == (8, 1, 5, 5) and sample.internals["controller.h"].shape == (8, 8)
+    assert sample.kinds == ("dense",) * 8 and sample.reproduced is None
 
 
-def test_every_block_of_a_distributed_memory_has_its_weights() -> None:
-    sample = recorded("dam", slots=5, width=4, blocks=2, reads=2)
-    heads = [f"read weights, block {block}, head {head}" for block in (1, 2) for head in (1, 2)]
-    blocks = [[f"{what}, block {block}" for block in (1, 2)] for what in ("write weights", "usage")]
-    assert list(sample.internals) == [*blocks[0], *heads, *blocks[1]]
+def test_the_worst_sequence_comes_after_the_telling_one() -> None:
+    body = models.build("lstm", input_kind="vector", input_size=4, output_size=2, hidden_size=8)
+    task = Copy(bits=2, max_length=3)
+    rows = telling_rows(body, task)
+    telling, *worst = [record(body, task, row).answers.accuracy() for row in rows]
+    assert len(rows[0].inputs) == 8 and all(accuracy < telling for accuracy in worst)
 
 
-@pytest.mark.parametrize("model", ["lstm", "gru", "rnn"])
-def test_a_model_without_a_memory_shows_its_hidden_state(model: str) -> None:
-    sample = recorded(model)
-    assert list(sample.internals) == ["hidden state"] and sample.internals["hidden state"].shape == (8, 8)
+def test_memory_refreshing_reproduces_inputs() -> None:
+    body = models.build("lstm", input_kind="vector", input_size=4, output_size=2, hidden_size=8)
+    reproduced = record_sample(body, Copy(bits=2, max_length=3), refreshed=True).reproduced
+    assert reproduced is not None and reproduced.alphabet == "bits"
+    assert reproduced.asked_T.tolist() == [False, True, True, True, False, False, False, False]
+    wide = models.build("dnc", input_kind="vector", input_size=5, output_size=6, hidden_size=8, slots=4, width=4)
+    recall = AssociativeRecall(bits=3, max_items=2)
+    sample = record_sample(wide, recall, refreshed=True)
+    assert not torch.equal(sample.answers.given_TO, sample.reproduced.given_TO), "other channels reproduce"
+    assert sample.answers.given_TO.shape[-1] == 3 and sample.reproduced.given_TO.shape[-1] == 3
 
 
-def test_an_ntm_has_no_usage() -> None:
-    assert list(recorded("ntm", slots=5, width=4).internals) == ["write weights", "read weights"]
-
-
-def test_a_memory_that_rests_is_shown_at_every_step() -> None:
-    sample = recorded("dnc", slots=5, width=4, writing="uniform:3")
-    assert {name: len(value) for name, value in sample.internals.items()} == {
-        "write weights": 8,
-        "read weights": 8,
-        "usage": 8,
-    }
+def test_a_stream_follows_its_writing_policy() -> None:
+    task = MarkovText(symbols=4, steps=6)
+    body = models.build(
+        "dnc", input_kind="tokens", input_size=4, output_size=4, hidden_size=8, slots=4, width=4, writing="uniform:2"
+    )
+    assert record_sample(body, task).kinds == ("hold", "dense") * 3
 
 
 def test_the_share_of_right_answers() -> None:
     answer_T = torch.tensor([False, True, True])
     targets_TO = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
     probabilities_TO = torch.tensor([[0.9, 0.9], [0.9, 0.1], [0.4, 0.6]])
-    bits = Sample(torch.zeros(3, 1), targets_TO, probabilities_TO, answer_T, {}, ())
-    assert bits.accuracy() == 0.75
-    words = Sample(torch.zeros(3), torch.tensor([0, 1, 0]), probabilities_TO, answer_T, {}, ("a", "b"))
-    assert words.accuracy() == 0.0
-    words = Sample(torch.zeros(3), torch.tensor([0, 0, 0]), probabilities_TO, answer_T, {}, ("a", "b"))
+    bits = Answers("bits", targets_TO, probabilities_TO, answer_T)
+    assert bits.accuracy() == 0.75 and bits.wrong().nonzero().tolist() == [[2, 0]]
+    assert bits.right().sum() == 3
+    words = Answers("words", torch.tensor([0, 1, 0]), probabilities_TO, answer_T)
+    assert words.accuracy() == 0.0 and words.wrong().tolist() == [False, True, True]
+    words = Answers("words", torch.tensor([0, 0, 0]), probabilities_TO, answer_T)
     assert words.accuracy() == 0.5
 
 
@@ -77,5 +79,5 @@ def test_a_story_is_the_shortest_and_has_its_words() -> None:
     task = Stories()
     model = models.build("lstm", input_kind="tokens", input_size=4, output_size=4, hidden_size=8)
     sample = record_sample(model, task)
-    assert sample.words == task.vocabulary and sample.inputs_TI.tolist() == [1, 3]
-    torch.testing.assert_close(sample.probabilities_TO.sum(-1), torch.ones(2))
+    assert sample.words == task.vocabulary and sample.inputs.tolist() == [1, 3]
+    torch.testing.assert_close(sample.answers.given_TO.sum(-1), torch.ones(2))

@@ -21,7 +21,9 @@ from torchmann.memories import (
     Memory,
     NTMMemory,
     RandomSteps,
+    SlotHistory,
     StructuredNTMMemory,
+    TardisAddressing,
     Uniform,
     WritingPolicy,
     optimal_interval,
@@ -37,6 +39,9 @@ MEMORIES: dict[str, Any] = {
     "dam": lambda: Distributed(lambda: DNCMemory(6, 3, links=False), 2),
     "dam-gated-retention": lambda: Distributed(lambda: DNCMemory(6, 3, reads=2), 3, gated_retention=True),
     "distributed-ntm": lambda: Distributed(lambda: NTMMemory(6, 3), 2),
+    "slots": lambda: SlotHistory(3, 3),
+    "slots-tardis": lambda: SlotHistory(3, 3, addressing=TardisAddressing(3, 3, query_size=2, key_size=2)),
+    "distributed-slots": lambda: Distributed(lambda: SlotHistory(3, 3), 2),
 }
 every_memory = pytest.mark.parametrize("name", MEMORIES)
 POLICIES: list[WritingPolicy] = [
@@ -54,7 +59,7 @@ POLICIES: list[WritingPolicy] = [
 def model_with(name: str, writing: WritingPolicy | None = None, make: Any = LSTMCell) -> tm.Recurrent:
     memory: Memory = MEMORIES[name]()
     controller: Controller = make(INPUT + memory.read_size, H)
-    return tm.Recurrent(tm.MemoryAugmentedCell(controller, memory, writing=writing, output_size=2))
+    return tm.Recurrent(tm.MemoryAugmentedCell(controller, memory, writing=writing, output_size=2)).eval()
 
 
 def rewritten(model: tm.Recurrent, writing: WritingPolicy) -> tm.Recurrent:

@@ -59,9 +59,10 @@ OTHERS: dict[str, Callable[[], Memory]] = {
     "sam": lambda: SparseMemory(SLOTS, WIDTH, reads=2, nearest=3),
     "sdnc": lambda: SparseDNCMemory(SLOTS, WIDTH, nearest=3, link_entries=3),
     "relational": lambda: RelationalMemory(SLOTS, 2 * WIDTH, heads=2),
-    "slots_auto": lambda: SlotHistory(SLOTS, WIDTH, initial_memory="random"),
+    # so few slots that in a few steps each is read; TARDIS, which never reads one twice running, needs three to choose
+    "slots_auto": lambda: SlotHistory(2, WIDTH, initial_memory="random"),
     "slots_tardis": lambda: SlotHistory(
-        SLOTS, WIDTH, addressing=TardisAddressing(SLOTS, WIDTH, query_size=3, key_size=2), initial_memory="random"
+        3, WIDTH, addressing=TardisAddressing(3, WIDTH, query_size=3, key_size=2), initial_memory="random"
     ),
 }
 CHOOSING = ("sam", "sdnc", "slots_auto", "slots_tardis")  # a small step may change which slots they read

@@ -30,7 +30,10 @@ def test_a_failed_write_leaves_the_old_file_and_no_debris(
     where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_atomically(tmp_path / "file", b"old")
-    with monkeypatch.context() as patch, pytest.raises(OSError, match=r"^cannot write .*/file: No space left on device\.$"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(OSError, match=r"^cannot write .*/file: No space left on device\.$"),
+    ):
         patch.setattr(where, fail)
         write_atomically(tmp_path / "file", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
@@ -74,7 +77,9 @@ except OSError as error:
 def test_a_disk_that_takes_only_a_part_leaves_the_old_file(tmp_path: Path) -> None:
     """A real failing write, half done: the process may not write files above a thousand bytes."""
     path = tmp_path / "file"
-    done = subprocess.run([sys.executable, "-c", SMALL_FILES_ONLY, str(path)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL_FILES_ONLY, str(path)], capture_output=True, text=True, check=True
+    )
     assert done.stdout == f"cannot write {path}: File too large.\n"
     assert path.read_bytes() == b"old" and [entry.name for entry in tmp_path.iterdir()] == ["file"]
 

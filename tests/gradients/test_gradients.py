@@ -65,9 +65,10 @@ def test_gradient_of_equation(name: str) -> None:
         lambda: tm.LSTM(2, 3),
         lambda: tm.NTM(2, 3, slots=4, width=3),
         lambda: tm.DNC(2, 3, slots=4, width=3),
+        lambda: tm.SDNC(2, 3, slots=4, width=3, nearest=2, link_entries=2),
         lambda: tm.RMC(2, slots=3, width=4, heads=2),
     ],
-    ids=["lstm", "ntm", "dnc", "rmc"],
+    ids=["lstm", "ntm", "dnc", "sdnc", "rmc"],
 )
 def test_second_derivatives_under_the_eager_engine(make: Callable[[], tm.Recurrent]) -> None:
     torch.manual_seed(0)

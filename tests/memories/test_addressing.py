@@ -67,6 +67,17 @@ def test_penalty_falls_on_the_slot_read_last() -> None:
     torch.testing.assert_close(harsh.logits(query, state), free - 100 * state.read_weights[:, 0])
 
 
+def test_the_penalty_takes_no_gradient_unless_asked_to() -> None:
+    """Straight through a sample, a hundredfold, it would drown all others."""
+    query, state = torch.randn(B, Q).double(), state_after(3)
+    read = state.read_weights.clone().requires_grad_()
+    state = state._replace(read_weights=read)
+    for through, expected in ((False, None), (True, -100.0)):
+        logits = tardis(penalty_gradient=through).logits(query.requires_grad_(), state)
+        (gradient,) = torch.autograd.grad(logits.sum(), read, allow_unused=True)
+        assert gradient is None if expected is None else bool((gradient == expected).all())
+
+
 @pytest.mark.parametrize("normalisation", ["l2", "layer_norm"])
 def test_normalisation_over_the_slots_before_or_after_the_penalty(normalisation: Any) -> None:
     query, state = torch.randn(B, Q).double(), state_after(3)

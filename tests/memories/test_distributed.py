@@ -13,7 +13,16 @@ from torch import Tensor
 import torchmann as tm
 from torchmann.cells import LinearInterface, LinearReadout, LSTMCell, MemoryAugmentedCell, Normalised
 from torchmann.core import OptionError, map_leaves
-from torchmann.memories import Distributed, DNCMemory, Memory, NTMMemory, RelationalMemory, StructuredNTMMemory
+from torchmann.memories import (
+    Distributed,
+    DNCMemory,
+    Memory,
+    NTMMemory,
+    RelationalMemory,
+    SlotHistory,
+    StructuredNTMMemory,
+    TardisAddressing,
+)
 
 B = 3
 BLOCKS: dict[str, Callable[[], Memory]] = {
@@ -26,6 +35,10 @@ BLOCKS: dict[str, Callable[[], Memory]] = {
     "relational": lambda: RelationalMemory(5, 6, heads=2, attention_blocks=2, dtype=torch.float64),
     "relational-port": lambda: RelationalMemory(
         5, 6, heads=2, norm="joint", tied_mlp=True, mlp_output="relu", trained_gate_biases=True, dtype=torch.float64
+    ),
+    "slots": lambda: SlotHistory(5, 4, dtype=torch.float64),
+    "slots-tardis": lambda: SlotHistory(
+        5, 4, addressing=TardisAddressing(5, 4, query_size=3, key_size=2, dtype=torch.float64), dtype=torch.float64
     ),
     "distributed": lambda: Distributed(lambda: NTMMemory(5, 4, reads=2, dtype=torch.float64), 2),
 }
@@ -173,6 +186,19 @@ def test_recorder_sees_the_blocks_and_the_gate() -> None:
     assert recorder["memory.attentive_gate"].shape == (2, B, 3, 2), "of the two steps that used the memory"
     assert recorder["memory.read_weights"].shape == (2, B, 3, 2, 5)
     torch.testing.assert_close(recorder["memory.usage"], recorder["state.memory.blocks.usage"][1::2])
+
+
+def test_recorder_looks_inside_the_blocks_and_changes_nothing() -> None:
+    model, x = tm.DAM(3, 6, slots=5, width=4, blocks=3, reads=2).eval(), torch.randn(4, B, 3)
+    plain, _ = model(x)
+    with tm.Recorder(model) as recorder:
+        recorded, _ = model(x)
+    assert torch.equal(plain, recorded)
+    assert recorder["memory.write_gate"].shape == (4, B, 3, 1) and recorder["memory.read_key"].shape == (4, B, 3, 2, 4)
+    torch.testing.assert_close(
+        recorder["memory.content_weights"], recorder["memory.read_weights"]
+    )  # blocks have no links
+    assert len({tuple(gate.flatten().tolist()) for gate in recorder["memory.write_gate"].unbind(2)}) == 3
 
 
 def test_each_block_has_parameters_of_its_own() -> None:

@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.invariants.strategies import interfaces
 from tests.memories.slow_sparse import slow_sparse_step
 from torch import Tensor
 
@@ -71,22 +68,6 @@ def test_with_all_slots_it_is_a_dense_softmax_read() -> None:
     fields = memory.interface(interface_BS)
     weights = content_weighting(cosine(fields["read_query"], after.memory), fields["read_strength"])
     torch.testing.assert_close(vectors, read(after.memory, weights).flatten(1))
-
-
-@given(data=st.data(), writes=st.integers(1, 2), share=st.integers(1, 2), nearest=st.integers(1, 3))
-@settings(max_examples=25)
-def test_few_rows_change_and_weights_stay_in_the_simplex(
-    data: st.DataObject, writes: int, share: int, nearest: int
-) -> None:
-    memory = SparseMemory(12, 3, reads=writes * share, writes=writes, nearest=nearest)
-    state = memory.initial_state(2)
-    for interface_BS in data.draw(interfaces(memory.interface_size)):
-        vectors, after = memory(interface_BS, state)
-        changed = (after.memory != state.memory).any(-1).sum(-1)
-        assert (changed <= memory.reads * nearest + writes).all() and vectors.isfinite().all()
-        assert (after.read_values >= 0).all() and (after.read_slots.sort(-1).values.diff(dim=-1) > 0).all()
-        torch.testing.assert_close(after.read_values.sum(-1), torch.ones(2, memory.reads))
-        state = after
 
 
 def fields_of(memory: SparseMemory, **changed: Tensor) -> dict[str, Tensor]:

@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.invariants.strategies import interfaces
 from tests.memories.slow_sparse import slow_sparse_step
 from torch import Tensor
 
@@ -112,37 +109,6 @@ def test_with_all_entries_the_links_are_those_of_a_dense_matrix(rule: Any) -> No
         (links.backward, backward_weighting(link, read)),
     ):
         torch.testing.assert_close(directional_weighting(rows, read), way / way.sum(-1, keepdim=True).clamp_min(1))
-
-
-def sparse_enough(state: SparseState, memory: SparseDNCMemory) -> None:
-    for rows in state.links:
-        assert rows.values.shape[-1] == memory.link_entries and (rows.values >= -1e-6).all()
-        assert (rows.slots.sort(-1).values.diff(dim=-1) > 0).all(), "a slot stands in a row once"
-    for rows in (state.links.forward, state.links.backward):
-        assert torch.equal(without_diagonal(rows).values, rows.values) and (rows.values <= 1 + 1e-5).all()
-    assert (state.links.precedence.values.sum(-1) <= 1 + 1e-5).all()
-    assert (state.read_values >= -1e-6).all() and (state.read_values.sum(-1) <= 1 + 1e-5).all()
-
-
-@given(data=st.data(), heads=st.sampled_from([(1, 1), (2, 1), (2, 2)]), entries=st.integers(1, 4))
-@settings(max_examples=20)
-def test_rows_stay_sparse_and_weights_bounded(data: st.DataObject, heads: tuple[int, int], entries: int) -> None:
-    reads, writes = heads
-    memory = SparseDNCMemory(9, 3, reads=reads, writes=writes, nearest=2, link_entries=entries)
-    state = memory.initial_state(2)
-    for interface_BS in data.draw(interfaces(memory.interface_size)):
-        vectors, state = memory(interface_BS, state)
-        sparse_enough(state, memory)
-        assert vectors.isfinite().all()
-
-
-def test_weights_stay_bounded_over_hundreds_of_steps_on_few_slots() -> None:
-    """Where columns of the links would grow without limit."""
-    memory = SparseDNCMemory(4, 3, reads=2, nearest=4, link_entries=4)
-    state = memory.initial_state(2)
-    for _ in range(300):
-        _, state = memory(3 * torch.randn(2, memory.interface_size), state)
-        sparse_enough(state, memory)
 
 
 def test_an_unwritten_memory_has_no_direction() -> None:

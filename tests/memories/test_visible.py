@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.invariants.strategies import interfaces
 from tests.memories.slow_visible import slow_visible_read, slow_visible_step
 from torch import Tensor
 
@@ -73,26 +70,6 @@ def test_step_equals_the_oracle(
             assert actual.keys() == expected.keys()
             for name, value in expected.items():
                 torch.testing.assert_close(torch.tensor(actual[name]), torch.tensor(value), msg=name)
-        state = after
-
-
-@given(data=st.data(), reads=st.integers(1, 2), entries=st.sampled_from([None, 1, 3]))
-@settings(max_examples=20)
-def test_reads_are_weightings_of_the_visible_rows(data: st.DataObject, reads: int, entries: int | None) -> None:
-    memory = VisibleMemory(6, 3, reads=reads, nearest=2, link_entries=entries)
-    state = memory.initial_state(2)
-    for interface_BS in data.draw(interfaces(memory.interface_size)):
-        vectors, after = memory(interface_BS, state)
-        changed = (after.memory != state.memory).any(-1)
-        visible = torch.zeros(2, 6, dtype=torch.bool).scatter(1, state.positions, True)
-        assert not (changed & ~visible).any(), "only visible rows are written"
-        assert vectors.isfinite().all()
-        rows = after.memory.gather(1, after.positions.unsqueeze(-1).expand(-1, -1, 3))
-        low, high = rows.amin(1), rows.amax(1)
-        for vector in vectors.view(2, reads, 3).unbind(1):
-            assert (vector >= low - 1e-4).all() and (vector <= high + 1e-4).all()
-        if reads == 1 and entries is None and after.positions.sort(-1).values.diff(dim=-1).gt(0).all():
-            torch.testing.assert_close(after.read_weights.sum(-1), torch.ones(2))
         state = after
 
 

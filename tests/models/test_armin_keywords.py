@@ -89,6 +89,12 @@ def penalty(model: Any) -> None:
     assert (weights[1].amax(-1) == T).all(), "a reward in place of a penalty: always the same slot"
 
 
+def penalty_gradient(model: Any) -> None:
+    assert not make(model).cell.memory.addressing.penalty_gradient
+    assert make(model, penalty_gradient=True).cell.memory.addressing.penalty_gradient
+    assert make(model, preset="released").cell.memory.addressing.penalty_gradient
+
+
 def normalisation(model: Any) -> None:
     assert make(model).cell.memory.addressing.normalisation == "none"
     assert isinstance(make(model, normalisation="layer_norm").cell.memory.addressing.norm, nn.LayerNorm)
@@ -234,7 +240,8 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     **{
         check.__name__: check
         for check in (
-            *(output_size, preset, key_size, query_size, sampling, temperature, penalty, normalisation, order),
+            *(output_size, preset, key_size, query_size, sampling, temperature, penalty, penalty_gradient),
+            *(normalisation, order),
             *(read_keys, stored, addressed_by, gate_temperature, peepholes, squash_state, squash_reads, output_reads),
             *(layer_norm, zoneout_keep, forget_bias, initial_controller, initial_draw, initial_memory, output_init),
             *(writing, batch_first, engine, device, dtype),

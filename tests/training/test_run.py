@@ -24,7 +24,8 @@ def lines(directory: RunDirectory) -> list[tuple[Any, ...]]:
 def test_a_run_leaves_everything_behind(tmp_path: Path) -> None:
     outcome = train_run(tiny_config(), tmp_path / "run", stream=io.StringIO())
     files = {path.name for path in outcome.directory.path.iterdir()}
-    expected = {"config.yaml", "versions.json", "metrics.jsonl", "model.safetensors", "evaluation.json", "pictures"}
+    written = {"config.yaml", "versions.json", "metrics.jsonl", "model.safetensors", "evaluation.json"}
+    expected = written | {"checkpoints", "pictures"}
     assert files == expected
     evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert evaluation["stopped"] == "iterations" and evaluation["iteration"] == 4

@@ -1,104 +1,150 @@
-"""One sequence and what a model did with it, recorded for a picture.
+"""One sequence and what a model did with it, as the pictures show it.
 
-Legend: T time, B batch, I input, O output, N slots or units.
+Legend: T time, B batch, I input, O output.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
-from torchmann.core import Recorder
+from torchmann.analysis.recording import record_row, row_of, run
 from torchmann.models import SequenceModel
-from torchmann.tasks import Task
+from torchmann.tasks import Batch, Task
 from torchmann.training.evaluate import evaluation_mode
+from torchmann.training.refreshing import split_output
 from torchmann.training.seeds import HELD_OUT_SEED
 
 CANDIDATES = 32
-"""Sequences among which the one to draw is chosen."""
+"""Sequences among which those to show are chosen."""
+
+Alphabet = Literal["bits", "words", "numbers"]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was wanted of the model, and what it gave.
+
+    Attributes:
+        alphabet: what an answer is made of.
+        wanted: ``[T, O]`` bits or numbers, or ``[T]`` words by their place in the vocabulary.
+        given_TO: the probability of a one for each bit, the probability of each word, or the numbers.
+        asked_T: True at the steps at which something is wanted.
+    """
+
+    alphabet: Alphabet
+    wanted: Tensor
+    given_TO: Tensor
+    asked_T: Tensor
+
+    def right(self) -> Tensor:
+        """Where the answer is right, in the form of `wanted`; numbers are neither right nor wrong."""
+        return self._agree() & self._judged()
+
+    def wrong(self) -> Tensor:
+        """Where the answer is wrong, in the form of `wanted`."""
+        return ~self._agree() & self._judged()
+
+    def accuracy(self) -> float:
+        """The share of the bits or words asked for that are right."""
+        return int(self.right().sum()) / max(int(self._judged().sum()), 1)
+
+    def _agree(self) -> Tensor:
+        if self.alphabet == "words":
+            return self.given_TO.argmax(-1) == self.wanted
+        return (self.given_TO > 0.5) == (self.wanted > 0.5)
+
+    def _judged(self) -> Tensor:
+        asked = self.asked_T if self.alphabet == "words" else self.asked_T.unsqueeze(-1)
+        return asked.expand_as(self.wanted) & (self.alphabet != "numbers")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One sequence, cut at its own length, and the model's internals while it ran.
+    """One sequence, cut at its own length, and what happened in the model while it ran.
 
     Attributes:
-        inputs_TI: ``[T, I]`` vectors, or ``[T]`` tokens.
-        targets_TO: ``[T, O]`` bits, or ``[T]`` tokens.
-        probabilities_TO: of a one for each bit, or of each word.
-        answer_T: True at the steps that are scored.
-        internals: by title, ``[T, N]`` each: weightings head by head, usage, or the hidden state.
-        words: the vocabulary of tokens; empty for vectors.
+        inputs: ``[T, I]`` vectors, or ``[T]`` words.
+        answers: what the task wants.
+        internals: everything recorded, ``[T, ...]`` by name; NaN at the steps at which a part did not run.
+        words: the vocabulary; empty for vectors.
+        kinds: what was done with the memory at each step.
+        reproduced: the inputs that memory refreshing wants back; None of a model that was trained without.
     """
 
-    inputs_TI: Tensor
-    targets_TO: Tensor
-    probabilities_TO: Tensor
-    answer_T: Tensor
+    inputs: Tensor
+    answers: Answers
     internals: dict[str, Tensor]
-    words: tuple[str, ...]
-
-    def right(self) -> Tensor:
-        """Which answers are right, ``[T, O]`` for bits and ``[T]`` for words; False where nothing is asked."""
-        if self.words:
-            return (self.probabilities_TO.argmax(-1) == self.targets_TO) & self.answer_T
-        return ((self.probabilities_TO > 0.5) == (self.targets_TO > 0.5)) & self.answer_T.unsqueeze(-1)
-
-    def accuracy(self) -> float:
-        """The share of the answered bits or words that are right."""
-        answers = int(self.answer_T.sum()) * (1 if self.words else self.targets_TO.shape[-1])
-        return float(self.right().sum()) / max(answers, 1)
+    words: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    reproduced: Answers | None = None
 
 
-def record_sample(model: SequenceModel, task: Task) -> Sample:
-    """Run `model` on test sequences of `task` and keep one: the longest of vectors, the shortest of words."""
+def record_sample(model: SequenceModel, task: Task, *, refreshed: bool = False) -> Sample:
+    """Run `model` on test sequences of `task` and keep one: the longest of vectors, the shortest of words.
+
+    Args:
+        model: is left in the mode that it is in.
+        task: gives the sequences.
+        refreshed: the model was trained with memory refreshing; show what it reproduces.
+    """
+    return record(model, task, telling_rows(model, task)[0], refreshed=refreshed)
+
+
+def telling_rows(model: SequenceModel, task: Task) -> list[Batch]:
+    """Of some test sequences the longest (of words: the shortest) and, unless it is the same, the worst answered."""
     batch = task.batch(0, CANDIDATES, seed=HELD_OUT_SEED, split="test")
-    with evaluation_mode(model), Recorder(model) as recorder:
-        output_TBO, _ = model(batch.inputs, lengths=batch.lengths, decode_from=batch.first_answer_step)
-    tokens = task.input_kind == "tokens"
-    row = int(batch.lengths.argmin() if tokens else batch.lengths.argmax())
-    steps = int(batch.lengths[row])
+    with evaluation_mode(model):
+        output_TBO, _ = run(model, task, batch)
+    answer_TBO, _ = split_output(task, output_TBO)
+    rows = [row_of(batch, row) for row in range(batch.batch_size)]
+    accuracies = [
+        _answers(answer_TBO[: len(row.inputs), number], row.targets[:, 0], row.answer_mask[:, 0]).accuracy()
+        for number, row in enumerate(rows)
+    ]
+    typical = int(batch.lengths.argmin() if task.input_kind == "tokens" else batch.lengths.argmax())
+    worst = min(range(len(rows)), key=accuracies.__getitem__)
+    different = accuracies[worst] < accuracies[typical]
+    return [rows[typical], rows[worst]] if different else [rows[typical]]
 
-    def cut(value: Tensor) -> Tensor:
-        return value[:steps, row].cpu()
 
+def record(model: SequenceModel, task: Task, row: Batch, *, refreshed: bool = False) -> Sample:
+    """Run `model` over a batch of one sequence.
+
+    Args:
+        model: is left in the mode that it is in.
+        task: of the sequence.
+        row: as `row_of` cuts it out.
+        refreshed: as of `record_sample`.
+    """
+    recording = record_row(model, task, row)
+    answer_TO, reproduced_TO = split_output(task, recording.output_TO)
     return Sample(
-        inputs_TI=cut(batch.inputs),
-        targets_TO=cut(batch.targets),
-        probabilities_TO=cut(output_TBO.softmax(-1) if tokens else output_TBO.sigmoid()),
-        answer_T=cut(batch.answer_mask),
-        internals={title: cut(value) for title, value in _internals(recorder, len(batch.inputs)).items()},
-        words=_words(task) if tokens else (),
+        inputs=row.inputs[:, 0],
+        answers=_answers(answer_TO, row.targets[:, 0], row.answer_mask[:, 0]),
+        internals=recording.internals,
+        words=_words(task),
+        kinds=recording.kinds,
+        reproduced=_reproduced(reproduced_TO, row) if refreshed else None,
     )
 
 
-def _internals(recorder: Recorder, steps: int) -> dict[str, Tensor]:
-    """What there is to see of a memory, ``[T, B, N]`` by title; of a model without one, its hidden state."""
-    found: dict[str, Tensor] = {}
-    between = {"write_weights": ("block", "head"), "read_weights": ("block", "head"), "usage": ("block",)}
-    for name, axes in between.items():
-        # a memory that rests at some steps is not recorded there, but the state is
-        for full_name in (f"memory.{name}", f"state.memory.{name}"):
-            if full_name in recorder and len(recorder[full_name]) == steps:
-                found |= _apart(name.replace("_", " "), recorder[full_name], axes)
-                break
-    if not found and "state.h" in recorder:
-        found["hidden state"] = recorder["state.h"]
-    return found
+def _answers(logits_TO: Tensor, wanted: Tensor, asked_T: Tensor) -> Answers:
+    if wanted.is_floating_point():
+        return Answers("bits", wanted, logits_TO.sigmoid(), asked_T)
+    return Answers("words", wanted, logits_TO.softmax(-1), asked_T)
 
 
-def _apart(title: str, value: Tensor, axes: tuple[str, ...]) -> dict[str, Tensor]:
-    """The parts ``[T, B, N]`` of a value ``[T, B, ..., N]`` by title; `axes` names those that there may be between."""
-    extra = value.dim() - 3
-    if not extra:
-        return {title: value}
-    parts: dict[str, Tensor] = {}
-    for number, part in enumerate(value.unbind(2), start=1):
-        label = f", {axes[-extra]} {number}" if value.shape[2] > 1 else ""
-        parts |= _apart(title + label, part, axes)
-    return parts
+def _reproduced(output_TO: Tensor, row: Batch) -> Answers:
+    wanted, may_T = row.refresh_target[:, 0], row.refresh_mask[:, 0]
+    if row.refresh_kind == "l2":
+        return Answers("numbers", wanted, output_TO, may_T)
+    return _answers(output_TO, wanted, may_T)
 
 
 def _words(task: Task) -> tuple[str, ...]:
+    if task.input_kind != "tokens":
+        return ()
     return getattr(task, "vocabulary", None) or tuple(str(number) for number in range(task.input_size))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
+from torch import Tensor
 
 from torchmann.analysis.sample import Sample
 from torchmann.analysis.style import BAD, GOOD, INK, styled
@@ -21,9 +23,16 @@ COLOURS = {
     "write": ["#ffffff", "#fdae6b", "#e6550d", "#7f2704"],
     "read": ["#ffffff", "#9ecae1", "#3182bd", "#08306b"],
     "usage": ["#ffffff", "#a1d99b", "#31a354", "#00441b"],
+    "attention": ["#ffffff", "#fdae6b", "#e6550d", "#7f2704"],
+    "attentive": ["#ffffff", "#9ecae1", "#3182bd", "#08306b"],
+    "forget": ["#ffffff", "#a1d99b", "#31a354", "#00441b"],
+    "change": ["#ffffff", "#bcbddc", "#756bb1", "#3f007d"],
     "hidden": ["#2166ac", "#92c5de", "#ffffff", "#f4a582", "#b2182b"],
 }
 """From the lowest to the highest value; an internal is named by the first word of its title."""
+
+WEIGHTINGS = {"write_weights": ("block", "head"), "read_weights": ("block", "head"), "usage": ("block",)}
+"""What is drawn of a memory, and the axes that there may be between time and slots."""
 
 GRID_FIELDS = 40
 """Up to this many fields along an axis, lines part them."""
@@ -41,11 +50,21 @@ class Panel:
     draw: Callable[[Axes], AxesImage | None]  # returns the image that the colour bar explains, or None
 
 
-def sample_figure(sample: Sample, title: str) -> Figure:
-    """Draw a sample; `title` says of what."""
-    panels = [*(_word_panels(sample) if sample.words else _bit_panels(sample)), *_internal_panels(sample)]
+def sample_figure(sample: Sample, title: str, internals: Mapping[str, Tensor] | None = None) -> Figure:
+    """Draw a sample.
+
+    Args:
+        sample: what to draw.
+        title: says of what.
+        internals: what to draw of the inside of the model, ``[T, N]`` by title; None is what `drawn` chooses.
+    """
+    answers = sample.answers
+    panels = [
+        *(_word_panels(sample) if answers.alphabet == "words" else _bit_panels(sample)),
+        *_internal_panels(drawn(sample.internals) if internals is None else internals),
+    ]
     heights = [min(0.3 + 0.085 * panel.rows, 2.2) for panel in panels]
-    steps = len(sample.answer_T)
+    steps = len(answers.asked_T)
     width = min(max(5.5, steps * (0.16 if sample.words else 0.3)), 26)
     with styled():
         figure = Figure(figsize=(width + 0.8, sum(heights) + 0.34 * len(panels) + 0.6), layout="constrained")
@@ -60,7 +79,7 @@ def sample_figure(sample: Sample, title: str) -> Figure:
                 bar.locator = MaxNLocator(2)
             axis.set_title(panel.title)
             axis.tick_params(labelbottom=False)
-            _frame_answers(axis, sample)
+            _frame_answers(axis, answers.asked_T.numpy())
             axes.append(axis)
         _label_time(axes[-1], sample)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold", color=INK)
@@ -68,10 +87,11 @@ def sample_figure(sample: Sample, title: str) -> Figure:
 
 
 def _bit_panels(sample: Sample) -> list[Panel]:
-    asked_TO = sample.answer_T.unsqueeze(-1).expand_as(sample.targets_TO).numpy()
-    targets = np.ma.masked_where(~asked_TO, sample.targets_TO.numpy())
-    outputs = np.ma.masked_where(~asked_TO, sample.probabilities_TO.numpy())
-    wrong = [tuple(place) for place in (sample.answer_T.unsqueeze(-1) & ~sample.right()).nonzero().tolist()]
+    answers = sample.answers
+    asked_TO = answers.asked_T.unsqueeze(-1).expand_as(answers.wanted).numpy()
+    targets = np.ma.masked_where(~asked_TO, answers.wanted.numpy())
+    outputs = np.ma.masked_where(~asked_TO, answers.given_TO.numpy())
+    wrong = [tuple(place) for place in answers.wrong().nonzero().tolist()]
 
     def draw_outputs(axis: Axes) -> AxesImage:
         image = _image(axis, outputs, "channel", "bits")
@@ -80,8 +100,8 @@ def _bit_panels(sample: Sample) -> list[Panel]:
             axis.add_patch(Rectangle(place, 1, 1, fill=False, edgecolor=BAD, linewidth=1.4, zorder=3))
         return image
 
-    channels = sample.targets_TO.shape[-1]
-    inputs = sample.inputs_TI.numpy()
+    channels = answers.wanted.shape[-1]
+    inputs = sample.inputs.numpy()
     note = f" ({len(wrong)} wrong, outlined)" if wrong else ""
     return [
         Panel("inputs", inputs.shape[-1], lambda axis: _image(axis, inputs, "channel", "bits")),
@@ -91,15 +111,15 @@ def _bit_panels(sample: Sample) -> list[Panel]:
 
 
 def _word_panels(sample: Sample) -> list[Panel]:
-    answers = sample.answer_T.nonzero().squeeze(-1).tolist()
-    right = sample.right().tolist()
-    best_T, given_T = sample.probabilities_TO.max(-1)
+    answers = sample.answers
+    right = answers.right().tolist()
+    best_T, given_T = answers.given_TO.max(-1)
 
     def draw(axis: Axes) -> None:
-        for step in answers:
+        for step in answers.asked_T.nonzero().squeeze(-1).tolist():
             colour = GOOD if right[step] else BAD
             axis.bar(step, best_T[step].item(), width=0.8, color=colour, alpha=0.35)
-            said, wanted = sample.words[given_T[step]], sample.words[sample.targets_TO[step]]
+            said, wanted = sample.words[given_T[step]], sample.words[answers.wanted[step]]
             text = said if right[step] else f"{said}, not {wanted}"
             axis.text(step, 0.03, text, rotation=90, ha="center", va="bottom", color=colour, fontsize=7)
         axis.set_ylim(0, 1)
@@ -109,13 +129,52 @@ def _word_panels(sample: Sample) -> list[Panel]:
     return [Panel("answers, and the probability that the model gives them", 14, draw)]
 
 
-def _internal_panels(sample: Sample) -> list[Panel]:
+def _internal_panels(internals: Mapping[str, Tensor]) -> list[Panel]:
     def panel(title: str, values_TN: np.ndarray) -> Panel:
         kind = title.replace(",", "").split()[0]
-        what = "unit" if kind == "hidden" else "slot"
+        what = {"hidden": "unit", "attentive": "block"}.get(kind, "slot")
         return Panel(title, min(values_TN.shape[-1], 20), lambda axis: _image(axis, values_TN, what, kind))
 
-    return [panel(title, value_TN.float().numpy()) for title, value_TN in sample.internals.items()]
+    return [panel(title, values_TN.numpy()) for title, values_TN in internals.items()]
+
+
+def drawn(internals: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What is drawn of the inside of a model, ``[T, N]`` by title.
+
+    The weightings and the usage of a memory; of a memory without them, how far each slot moves; of a model without a
+    memory, its hidden state.
+
+    Args:
+        internals: as of a `Sample`.
+    """
+    found: dict[str, Tensor] = {}
+    for name, between in WEIGHTINGS.items():
+        if f"memory.{name}" in internals:
+            found |= _apart(name.replace("_", " "), internals[f"memory.{name}"], between)
+    if not found and "memory.memory" in internals:
+        return _apart("change of each slot, share of the largest", _changes(internals["memory.memory"]), ("block",))
+    if not found and "h" in internals:
+        found["hidden state"] = internals["h"]
+    return found
+
+
+def _changes(memory: Tensor) -> Tensor:
+    """How far each slot has moved in a step, against the largest move, ``[T, ..., N]``; NaN at the first step."""
+    moved = (memory[1:] - memory[:-1]).norm(dim=-1)
+    largest = moved.max() if moved.numel() else moved.new_ones(())
+    return torch.cat([torch.full_like(memory[:1, ..., 0], torch.nan), moved / largest.clamp(min=1e-12)])
+
+
+def _apart(title: str, value: Tensor, between: tuple[str, ...]) -> dict[str, Tensor]:
+    """The parts ``[T, N]`` of a value ``[T, ..., N]`` by title; `between` names the axes that there may be between."""
+    extra = value.dim() - 2
+    if not extra:
+        return {title: value}
+    parts: dict[str, Tensor] = {}
+    for number, part in enumerate(value.unbind(1), start=1):
+        label = f", {between[-extra]} {number}" if value.shape[1] > 1 else ""
+        parts |= _apart(title + label, part, between)
+    return parts
 
 
 def _image(axis: Axes, values_TN: np.ndarray, what: str, kind: str) -> AxesImage:
@@ -133,19 +192,19 @@ def _image(axis: Axes, values_TN: np.ndarray, what: str, kind: str) -> AxesImage
     return image
 
 
-def _frame_answers(axis: Axes, sample: Sample) -> None:
+def _frame_answers(axis: Axes, asked_T: np.ndarray) -> None:
     """Thin lines where a run of answered steps begins and ends."""
-    answer = np.concatenate([[False], sample.answer_T.numpy(), [False]])
-    for edge in np.flatnonzero(answer[1:] != answer[:-1]):
+    asked = np.concatenate([[False], asked_T, [False]])
+    for edge in np.flatnonzero(asked[1:] != asked[:-1]):
         axis.axvline(edge - 0.5, color=INK, linewidth=0.6, linestyle=(0, (2, 2)))
 
 
 def _label_time(axis: Axes, sample: Sample) -> None:
-    steps = len(sample.answer_T)
+    steps = len(sample.answers.asked_T)
     axis.tick_params(labelbottom=True)
     if sample.words and steps <= LABELLED_STEPS:
-        axis.set_xticks(range(steps), [sample.words[token] for token in sample.inputs_TI.tolist()], rotation=90)
-        axis.set_xlabel("input, word by word; answers are due at -")
+        axis.set_xticks(range(steps), [sample.words[token] for token in sample.inputs.tolist()], rotation=90)
+        axis.set_xlabel("input, word by word (dashed: where answers begin and end)")
     else:
         axis.xaxis.set_major_locator(MaxNLocator(20, integer=True))
         axis.set_xlabel("step (dashed: where answers begin and end)")

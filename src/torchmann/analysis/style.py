@@ -35,10 +35,10 @@ STYLE: Any = {
 }
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG and return its path."""
+def save(figure: Figure, path: Path, dpi: int = 150) -> Path:
+    """Write a figure in the format that the ending of `path` names, and return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, bbox_inches="tight", pad_inches=0.12)
+    figure.savefig(path, dpi=dpi, bbox_inches="tight", pad_inches=0.12)
     return path
 
 

@@ -6,20 +6,39 @@ import sys
 from collections.abc import Callable, Sequence
 
 import torchmann
-from torchmann.cli.commands import demo, evaluate, show, train
+from torchmann.cli.catalogue import list_names
+from torchmann.cli.demo import demo
+from torchmann.cli.machine import show_engines
+from torchmann.cli.replay_nan import replay_nan_file
+from torchmann.cli.train import train
+from torchmann.cli.trained import evaluate, show
+from torchmann.cli.verify import verify_files
 from torchmann.core.errors import DataError, OptionError, ShapeError, unknown_name
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"train": train, "eval": evaluate, "show": show, "demo": demo}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "train": train,
+    "eval": evaluate,
+    "show": show,
+    "demo": demo,
+    "list": list_names,
+    "engines": show_engines,
+    "verify": verify_files,
+    "replay-nan": replay_nan_file,
+}
 
 HELP = """\
 usage: torchmann COMMAND ...
 
 Memory-augmented neural networks: train one, measure it, look at its memory at work.
 
-  demo          train a small DNC on the copy task and draw its memory (about a minute)
-  train         train a model on a task; everything goes into a run directory
-  eval RUN      score a run's model on held-out and on longer sequences
-  show RUN      draw pictures of a run: its memory over time, its learning curve
+  demo             train a small DNC on the copy task and draw its memory (about a minute)
+  train            train a model on a task; everything goes into a run directory
+  eval RUN         score a run's model on held-out and on longer sequences
+  show RUN         draw a run: its memory at work as a page to step through, pictures, its learning curve
+  list [KIND]      what there is by name: models, tasks, optimisers, sources, presets
+  engines          what this machine can run, and why not the rest
+  verify FILES     replay recorded runs of other code bases, and compare
+  replay-nan FILE  do the iteration again at which a run came to a number that is not finite
 
 Try:
   torchmann demo

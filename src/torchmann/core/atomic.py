@@ -19,19 +19,23 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OSError: the disk is full, say; what was there before is still there.
     """
-    unfinished = path.with_name(f".{path.name}{UNFINISHED}")
     with writing(path):
         try:
-            with unfinished.open("wb") as file:
+            with unfinished(path).open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            unfinished.replace(path)
+            unfinished(path).replace(path)
         except OSError:
             with suppress(OSError):
-                unfinished.unlink()
+                unfinished(path).unlink()
             raise
         _sync_directory(path.parent)
+
+
+def unfinished(path: Path) -> Path:
+    """Where the content of `path` is until it is complete."""
+    return path.with_name(f".{path.name}{UNFINISHED}")
 
 
 def clear_unfinished(directory: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from torchmann.core.errors import OptionError, require_positive, unknown_name
+from torchmann.core.gradients import stop_gradient
 from torchmann.core.state import state
 from torchmann.functional import gumbel_softmax
 
@@ -126,6 +127,8 @@ class TardisAddressing(Addressing):
         query_size: Q, also the width of the comparison; the address fields are the query.
         key_size: D, of the trained key that each slot has.
         penalty: on the slot read last.
+        penalty_gradient: let the gradient pass through it into the reading of the step before, as in the released code:
+            a hundredfold, it drowns all others, most of all after clipping.
         normalisation: of the logits over the slots: ``"none"``, ``"l2"``, or ``"layer_norm"`` with gain and shift.
         order: ``"normalise_first"``, then the penalty; ``"penalise_first"`` as in the released code, where after
             ``"l2"`` little is left of what the other slots differ in.
@@ -147,6 +150,7 @@ class TardisAddressing(Addressing):
         query_size: int,
         key_size: int,
         penalty: float = 100.0,
+        penalty_gradient: bool = False,
         normalisation: Literal["none", "l2", "layer_norm"] = "none",
         order: Literal["normalise_first", "penalise_first"] = "normalise_first",
         sampling: Sampling = "gumbel",
@@ -161,7 +165,8 @@ class TardisAddressing(Addressing):
         if order not in ("normalise_first", "penalise_first"):
             raise unknown_name("order", order, ("normalise_first", "penalise_first"))
         self.address_size, self.key_size = query_size, key_size
-        self.penalty, self.normalisation, self.order = penalty, normalisation, order
+        self.penalty, self.penalty_gradient = penalty, penalty_gradient
+        self.normalisation, self.order = normalisation, order
         at: dict[str, Any] = {"device": device, "dtype": dtype}
         self.keys = nn.Parameter(torch.empty(slots, key_size, **at))
         self.from_key = nn.Linear(key_size, query_size, bias=False, **at)  # W_k
@@ -178,7 +183,8 @@ class TardisAddressing(Addressing):
         common_BQ = address_BA + self.from_usage(unit(state.usage))
         slots_BNQ = self.from_memory(state.memory) + self.from_key(self.keys)
         logits_BN = self.score((common_BQ.unsqueeze(1) + slots_BNQ).tanh()).squeeze(-1)
-        penalty_BN = self.penalty * state.read_weights.squeeze(1)
+        last_read_BN = state.read_weights.squeeze(1)
+        penalty_BN = self.penalty * (last_read_BN if self.penalty_gradient else stop_gradient(last_read_BN))
         if self.order == "penalise_first":
             return self.normalised(logits_BN - penalty_BN)
         return self.normalised(logits_BN) - penalty_BN

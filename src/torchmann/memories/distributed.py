@@ -58,15 +58,19 @@ class Block(nn.Module):
         def run(tensors: dict[str, Tensor], *parts: Any) -> Any:
             return functional_call(self, tensors, (method, *parts))
 
-        tensors = self._stacked()
-        if not torch.compiler.is_exporting():
-            axes = tuple(map_leaves(lambda _: 1, argument) for argument in arguments)
-            return vmap(run, in_dims=(0, *axes), out_dims=1)(tensors, *arguments)
-        # torch 2.13 cannot export sort, cat and scatter under vmap with a dynamic batch
+        if torch.compiler.is_exporting():
+            # torch 2.13 cannot export sort, cat and scatter under vmap with a dynamic batch
+            return self.one_by_one(method, *arguments)
+        axes = tuple(map_leaves(lambda _: 1, argument) for argument in arguments)
+        return vmap(run, in_dims=(0, *axes), out_dims=1)(self._stacked(), *arguments)
+
+    def one_by_one(self, method: str, *arguments: Any) -> Any:
+        """The same without vmap."""
         results = []
         for block in range(self.blocks):
             parts = [map_leaves(lambda leaf, block=block: leaf[:, block], argument) for argument in arguments]
-            results.append(run({name: tensor[block] for name, tensor in tensors.items()}, *parts))
+            mine = {name: tensor[block] for name, tensor in self._stacked().items()}
+            results.append(functional_call(self, mine, (method, *parts)))
         return map_leaves(lambda *leaves: torch.stack(leaves, dim=1), *results)
 
     def for_batch(self, method: str, batch_size: int) -> Any:
@@ -149,6 +153,7 @@ class Distributed(Memory):
         record(self, "attentive_gate", gate_BKR)
         with Recorder.paused():
             reads, after = self.block.each(method, parts_BKS, state.blocks, noise)
+        self._look_inside(after, method, parts_BKS, state.blocks, noise)
         if self.gated_retention:
             after = after._replace(read_weights=after.read_weights * gate_BKR.unsqueeze(-1))
         self._offer(after, method)
@@ -174,11 +179,23 @@ class Distributed(Memory):
         parts_BKS, _ = self.parts(interface)
         with Recorder.paused():
             after = self.block.each("only_write", parts_BKS, state.blocks, noise)
+        self._look_inside(after, "only_write", parts_BKS, state.blocks, noise)
         self._offer(after, "only_write")
         return None, DistributedState(after)
 
+    def _look_inside(self, after: Any, method: str, *arguments: Any) -> None:
+        """Record what the blocks do not carry: under vmap no value can be kept, so they run once more, one by one."""
+        if not Recorder.listening():
+            return
+        with Recorder.paused(), Recorder(self.block.memory, keep_graph=True) as inside:
+            self.block.one_by_one(method, *arguments)
+        carried = {name for name, _ in named_leaves(after)}
+        for name in inside.names():
+            if name not in carried:
+                record(self, name, inside[name].transpose(0, 1))  # recorded block after block
+
     def _offer(self, after: Any, method: str) -> None:
-        """Record what the blocks carry, after half a step what that half made: within them the recorder is paused."""
+        """Record what the blocks carry, after half a step what that half made."""
         for name, leaf in named_leaves(after):
             half = "only_read" if name.split(".")[-1].startswith("read") else "only_write"
             if method in ("forward", half):

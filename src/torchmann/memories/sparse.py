@@ -43,11 +43,6 @@ def rows_at(memory_BNW: Tensor, slots: Tensor) -> Tensor:
     return memory_BNW.flatten(0, 1).index_select(0, (first + slots).flatten()).unflatten(0, slots.shape)
 
 
-def weighted(rows_BRKW: Tensor, weights_BRK: Tensor) -> Tensor:
-    """``r = sum_i w_i M_i`` over the rows that a head reads, ``[B, R, W]``."""
-    return (weights_BRK.unsqueeze(2) @ rows_BRKW).squeeze(2)
-
-
 def erase_and_add_at(memory_BNW: Tensor, erased_BV: Tensor, slots_BC: Tensor, words_BCW: Tensor) -> Tensor:
     """``M_t = (1 - I^U 1^T) M_{t-1} + w^W a^T`` where only the erased slots and `slots` change; ``[B, N, W]``."""
     wide = (-1, -1, memory_BNW.shape[-1])
@@ -151,7 +146,9 @@ class SparseMemory(FieldMemory):
         weights_BVC = fields["write_gate"].unsqueeze(-1) * parts_BVC
         words_BVCW = weights_BVC.unsqueeze(-1) * fields["write_vector"].unsqueeze(2)
         memory_BNW = erase_and_add_at(state.memory, oldest_BV, slots_BVC.flatten(1), words_BVCW.flatten(1, 2))
-        return state._replace(memory=memory_BNW), dense(slots_BVC, weights_BVC, self.slots)
+        written_BVN = dense(slots_BVC, weights_BVC, self.slots)
+        record(self, "write_weights", written_BVN)
+        return state._replace(memory=memory_BNW), written_BVN
 
     def by_write_head(self, values_BRK: Tensor) -> Tensor:
         """The read heads' values by the write head that they belong to, ``[B, V, R / V * K]``."""
@@ -171,18 +168,23 @@ class SparseMemory(FieldMemory):
     def read(self, fields: Fields, state: SparseState) -> tuple[Tensor, SparseState]:
         """Each head reads the K slots nearest to its query, ``[B, R, W]``."""
         slots_BRK, weights_BRK, rows_BRKW = self.look_up(fields, state.memory)
-        return weighted(rows_BRKW, weights_BRK), state._replace(read_slots=slots_BRK, read_values=weights_BRK)
+        return self.read_from(rows_BRKW, slots_BRK, weights_BRK, state)
 
-    def accessed(self, state: SparseState, written_BVN: Tensor | None, read: bool) -> SparseState:
-        """The state with the time since each slot's last access, after writing and, if so, reading in this step."""
-        weights_BN = torch.zeros_like(state.elapsed, dtype=state.memory.dtype)
-        if written_BVN is not None:
-            record(self, "write_weights", written_BVN)
-            weights_BN = weights_BN + written_BVN.detach().sum(1)
-        if read:
-            read_BRN = dense(state.read_slots, state.read_values, self.slots)
-            record(self, "read_weights", read_BRN)
-            weights_BN = weights_BN + read_BRN.detach().sum(1)
+    def read_from(
+        self, rows_BRKW: Tensor, slots_BRK: Tensor, weights_BRK: Tensor, state: SparseState
+    ) -> tuple[Tensor, SparseState]:
+        """``r = sum_i w_i M_i`` over the rows of a head, ``[B, R, W]``."""
+        state = state._replace(read_slots=slots_BRK, read_values=weights_BRK)
+        record(self, "read_weights", self.last_read(state))
+        return (weights_BRK.unsqueeze(2) @ rows_BRKW).squeeze(2), state
+
+    def last_read(self, state: SparseState) -> Tensor:
+        """``w^R`` of the last read, ``[B, R, N]``."""
+        return dense(state.read_slots, state.read_values, self.slots)
+
+    def accessed(self, state: SparseState, *weights_BHN: Tensor) -> SparseState:
+        """The state with the time since each slot's last access: its weights, of all heads, sum to more than delta."""
+        weights_BN = torch.cat(weights_BHN, dim=1).detach().sum(1)
         return state._replace(elapsed=torch.where(weights_BN > self.delta, 0, state.elapsed + 1))
 
     def forward(self, interface_BS: Tensor, state: SparseState, noise: None = None) -> tuple[Tensor, SparseState]:
@@ -190,17 +192,17 @@ class SparseMemory(FieldMemory):
         fields = self.interface(interface_BS)
         state, written_BVN = self.write(fields, state)
         reads_BRW, state = self.read(fields, state)
-        return reads_BRW.flatten(1), self.accessed(state, written_BVN, read=True)
+        return reads_BRW.flatten(1), self.accessed(state, written_BVN, self.last_read(state))
 
     def only_read(self, interface_BS: Tensor, state: SparseState, noise: None = None) -> tuple[Tensor, SparseState]:
         """Read; the memory stays."""
         reads_BRW, state = self.read(self.interface(interface_BS), state)
-        return reads_BRW.flatten(1), self.accessed(state, None, read=True)
+        return reads_BRW.flatten(1), self.accessed(state, self.last_read(state))
 
     def only_write(self, interface_BS: Tensor, state: SparseState, noise: None = None) -> tuple[None, SparseState]:
         """Write; what was read last stays."""
         state, written_BVN = self.write(self.interface(interface_BS), state)
-        return None, self.accessed(state, written_BVN, read=False)
+        return None, self.accessed(state, written_BVN)
 
 
 def require_at_most(slots: int, **values: int) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchmann.core.errors import require_positive, unknown_name
 from torchmann.memories.fields import Fields
 from torchmann.memories.search import largest
-from torchmann.memories.sparse import SparseMemory, SparseState, dense, require_at_most, rows_at, weighted
+from torchmann.memories.sparse import SparseMemory, SparseState, dense, require_at_most, rows_at
 from torchmann.memories.sparse_links import LinkRule, SparseLinks, directional_weighting, empty_rows, updated_links
 
 
@@ -74,7 +74,7 @@ class SparseDNCMemory(SparseMemory):
     def read_weighting(self, fields: Fields, state: SparseState) -> Tensor:
         """``w^R_t = pi[back] b + pi[content] c + pi[forward] f``, ``[B, R, N]``, of which a head will keep a part."""
         slots_BRK, weights_BRK, _ = self.look_up(fields, state.memory)
-        previous_BRN = dense(state.read_slots, state.read_values, self.slots)
+        previous_BRN = self.last_read(state)
         ways_BRMN = torch.cat(
             [
                 directional_weighting(state.links.backward, previous_BRN),
@@ -90,5 +90,4 @@ class SparseDNCMemory(SparseMemory):
         weights_BRN = self.read_weighting(fields, state)
         slots_BRK = largest(weights_BRN, self.nearest)
         weights_BRK = weights_BRN.gather(-1, slots_BRK)
-        reads_BRW = weighted(rows_at(state.memory, slots_BRK), weights_BRK)
-        return reads_BRW, state._replace(read_slots=slots_BRK, read_values=weights_BRK)
+        return self.read_from(rows_at(state.memory, slots_BRK), slots_BRK, weights_BRK, state)

@@ -64,12 +64,19 @@ _ARMIN = (
     _row("initial_memory", "constant", "the codes learn it", released="learned", released_pixel="learned"),
     _row("output_init", "orthogonal", "the pixel code starts from Xavier weights", released_pixel="xavier"),
 )
-_PENALISED = _row(
-    "order", "normalise_first", "the codes subtract first", released="penalise_first", released_pixel="penalise_first"
+_PENALISED = (
+    _row(
+        "order",
+        "normalise_first",
+        "the codes subtract first",
+        released="penalise_first",
+        released_pixel="penalise_first",
+    ),
+    _row("penalty_gradient", False, "let through, it drowns all others", released=True, released_pixel=True),
 )
 _AWTA = (
     _row("normalisation", "none", "the codes normalise the logits", released="l2", released_pixel="layer_norm"),
-    _PENALISED,
+    *_PENALISED,
     _row("squash_state", False, "not in the paper", released=True),
     _row("squash_reads", True, "the algorithmic code shows the reads as they are", released=False),
     _row("stored", "hidden", "the algorithmic code stores a map", released="mapped_with_input"),
@@ -80,7 +87,7 @@ _AWTA = (
 _TARDIS = (
     _row("addressed_by", "h", "the codes address by the cell", released="c", released_pixel="c"),
     _row("normalisation", "none", "the algorithmic code normalises the logits", released="l2"),
-    _PENALISED,
+    *_PENALISED,
     _row("stored", "mapped", "the algorithmic code stores the input, too", released="mapped_with_input"),
     _row("initial_controller", "constant", "the codes learn it", released="tanh", released_pixel="tanh"),
     _row("initial_memory", "constant", "the algorithmic code learns it", released="learned"),

@@ -35,6 +35,7 @@ class TARDIS(Recurrent):
             ``"softmax"``.
         temperature: of either, where it starts; it may be annealed.
         penalty: on the logit of the slot read last.
+        penalty_gradient: let the gradient pass through the penalty.
         normalisation: of the logits over the slots, ``"none"``, ``"l2"`` or ``"layer_norm"``.
         order: ``"normalise_first"``, then the penalty, or ``"penalise_first"``.
         read_keys: a read holds the slot's key, too.
@@ -72,6 +73,7 @@ class TARDIS(Recurrent):
         sampling: Literal["gumbel", "softmax"] = "gumbel",
         temperature: float = 1.0,
         penalty: float = 100.0,
+        penalty_gradient: bool = False,
         normalisation: Literal["none", "l2", "layer_norm"] = "none",
         order: Literal["normalise_first", "penalise_first"] = "normalise_first",
         read_keys: bool = False,
@@ -99,6 +101,7 @@ class TARDIS(Recurrent):
             query_size=max(1, hidden_size // 4) if query_size is None else query_size,
             key_size=key_size,
             penalty=penalty,
+            penalty_gradient=penalty_gradient,
             normalisation=normalisation,
             order=order,
             sampling=sampling,

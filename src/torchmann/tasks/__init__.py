@@ -9,14 +9,17 @@ from torchmann.core.errors import unknown_name
 from torchmann.tasks.babi import Babi, BabiBatch
 from torchmann.tasks.check import check_task
 from torchmann.tasks.copy import Copy
+from torchmann.tasks.markov import MarkovText
 from torchmann.tasks.recall import AssociativeRecall
 from torchmann.tasks.repeat_copy import RepeatCopy
+from torchmann.tasks.stream import StreamTask, TextStream
 from torchmann.tasks.task import SPLITS, Batch, Score, Task, random_stream
 
 TASKS: dict[str, type[Task]] = {
     "copy": Copy,
     "repeat-copy": RepeatCopy,
     "recall": AssociativeRecall,
+    "markov": MarkovText,
     "babi": Babi,
 }
 
@@ -66,6 +69,9 @@ __all__ = [
     "Copy",
     "RepeatCopy",
     "AssociativeRecall",
+    "StreamTask",
+    "TextStream",
+    "MarkovText",
     "Babi",
     "BabiBatch",
 ]

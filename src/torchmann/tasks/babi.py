@@ -49,6 +49,7 @@ class Babi(Task):
 
     input_kind = "tokens"
     metric = "question_accuracy"
+    references = ("babi",)
     presets: ClassVar[dict[str, dict[str, Any]]] = {"dam": {"loss": "step", "holdout": 0.0}}
 
     def __init__(

@@ -29,6 +29,7 @@ class Copy(FlaggedBitTask):
             padded time; ``episode``: summed over channels and answered steps, mean over the batch.
     """
 
+    references = ("ntm",)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "dam": {"bits": 8, "min_length": 8, "max_length": 32, "flag_targets": True, "loss": "step"},
         # The released generator excludes the upper bound: 1..49 for "length 1-50".

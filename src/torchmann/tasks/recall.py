@@ -42,6 +42,7 @@ class AssociativeRecall(FlaggedBitTask):
             padded time; ``episode``: summed over channels and answered steps, mean over the batch.
     """
 
+    references = ("ntm",)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "dam": {"bits": 8, "min_items": 2, "max_items": 8, "flag_targets": True, "loss": "step"},
         # The released generator excludes the upper bound: 2..5 for "2-6 pairs".

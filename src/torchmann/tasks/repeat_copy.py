@@ -34,6 +34,7 @@ class RepeatCopy(BitTask):
             padded time; ``episode``: summed over channels and answered steps, mean over the batch.
     """
 
+    references = ("ntm",)
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         # Upper bounds 10 excluded; the offset is the released (max - min) / 2, the scale the standard
         # deviation of 1..10.

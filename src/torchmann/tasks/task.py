@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -49,6 +50,22 @@ class Batch:
         """The number of rows."""
         return self.inputs.shape[1]
 
+    def rows(self, rows: slice) -> Batch:
+        """Some of the rows, padded as they were."""
+        return self._each_tensor(lambda value: value[:, rows] if value.dim() > 1 else value[rows])
+
+    def steps(self, start: int, stop: int) -> Batch:
+        """The steps from `start` up to `stop`; a row that has ended before keeps one step of its padding."""
+        part = self._each_tensor(lambda value: value[start:stop] if value.dim() > 1 else value)
+        lengths = (self.lengths - start).clamp(1, stop - start)
+        return replace(part, lengths=lengths, first_answer_step=max(0, self.first_answer_step - start))
+
+    def _each_tensor(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """With every tensor changed; each is ``[T, B, ...]`` or ``[B]``."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        changed: dict[str, Any] = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **changed)
+
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`, copied without blocking; ``lengths`` stay on the CPU."""
         tensors: dict[str, Any] = {
@@ -81,6 +98,7 @@ class Task(ABC):
         metric: name of the primary score; higher is better.
         story_steps: most steps before the first answer, from which a writing interval may be derived; None: unknown.
         presets: the papers' exact variants: name -> constructor keywords.
+        references: where the task comes from, keys of `torchmann.core.references.REFERENCES`; so are the presets' names.
     """
 
     input_kind: Literal["vector", "tokens"]
@@ -90,6 +108,7 @@ class Task(ABC):
     metric: str
     story_steps: int | None = None
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    references: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def batch(self, index: int, batch_size: int, *, seed: int, split: str = "train") -> Batch:
@@ -107,12 +126,18 @@ class Task(ABC):
         return (self.step_loss(output_TBO, batch) * batch.answer_mask).sum() / self.divisor(batch)
 
     def step_loss(self, output_TBO: Tensor, batch: Batch) -> Tensor:
-        """The loss of each step ``[T, B]``, as if all were answered; memory refreshing weighs them itself."""
-        raise TypeError(f"{type(self).__name__} must define step_loss and divisor to be trained with refreshing.")
+        """The loss of each step ``[T, B]``, as if all were answered; refreshing and chunks weigh them themselves."""
+        raise self._without_step_loss()
 
     def divisor(self, batch: Batch) -> Tensor:
         """What `loss` divides the sum of the answered steps' losses by, 0-dim."""
-        raise TypeError(f"{type(self).__name__} must define step_loss and divisor to be trained with refreshing.")
+        raise self._without_step_loss()
+
+    def _without_step_loss(self) -> TypeError:
+        return TypeError(
+            f"{type(self).__name__} must define step_loss and divisor to be trained with refreshing, in chunks or by "
+            "several processes."
+        )
 
     @abstractmethod
     def scores(self, output_TBO: Tensor, batch: Batch) -> dict[str, Score]:

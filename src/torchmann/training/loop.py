@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 from torch import nn
 from torch.optim import Optimizer
 
-from torchmann.core.errors import OptionError
-from torchmann.tasks import Task
+from torchmann.core.errors import DataError, OptionError
+from torchmann.tasks import Batch, Task
+from torchmann.training.annealing import Annealing
+from torchmann.training.backward import Backward
 from torchmann.training.clipping import clip_gradients
+from torchmann.training.curriculum import Curriculum
+from torchmann.training.early_stopping import BestScore
 from torchmann.training.evaluate import evaluate
-from torchmann.training.refreshing import Refreshing, split_output
-from torchmann.training.seeds import noise_generator, refreshing_stream
+from torchmann.training.forensics import ADVICE, NotFiniteError, finite, investigate, snapshot
+from torchmann.training.processes import Processes
+from torchmann.training.refreshing import split_output
 from torchmann.training.settings import Settings, device_named
 from torchmann.training.tally import Means, Tally
+
+SCORE_EVERY = 5
+"""Iterations from one scored training batch to the next: scores of a small model cost a tenth of its iteration."""
 
 
 class Measurement(NamedTuple):
@@ -38,93 +48,178 @@ class Training:
         training = Training(model, task, torch.optim.Adam(model.parameters()), Settings(iterations=1000))
         for measurement in training:
             print(measurement)
-        training.stopped                      # "solved", "iterations", "time" or "interrupted"
+        training.stopped                      # "solved", "patience", "iterations", "time" or "interrupted"
 
     Args:
         model: called ``model(inputs, lengths=..., generator=..., decode_from=...)``, gives logits ``[T, B, O]`` and
-            a state.
+            a state; for chunks and streams it is given ``state=`` and ``start=`` too.
         task: gives the batches, the loss and the scores.
         optimiser: of the model's parameters.
         settings: how to train; the model is moved to its device.
+        curriculum: the task of each iteration; None is always `task`, on which the model is evaluated anyway.
+        processes: those of the run; None is this one alone.
+        keep: called after the iterations at which a checkpoint is due, when all their measurements have been taken.
 
     Attributes:
         iteration: training steps done.
+        best: the best score on validation sequences so far.
         stopped: why training ended; None before its end.
 
     Raises:
-        OptionError: the device is not there, or `solved_at` is given for a task without validation sequences.
+        OptionError: the device is not there, or `solved_at` or `patience` is given for a task without validation
+            sequences.
     """
 
-    def __init__(self, model: nn.Module, task: Task, optimiser: Optimizer, settings: Settings) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        task: Task,
+        optimiser: Optimizer,
+        settings: Settings,
+        *,
+        curriculum: Curriculum | None = None,
+        processes: Processes | None = None,
+        keep: Callable[[Training], None] | None = None,
+    ) -> None:
         self.device = device_named(settings.device)
         self.model, self.task, self.optimiser, self.settings = model.to(self.device), task, optimiser, settings
+        self.curriculum, self.processes, self.keep = curriculum, processes or Processes(), keep
         self.parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-        self.noise = noise_generator(settings.seed, self.device)
-        self.refreshing = Refreshing(settings.refresh_probability, settings.refresh_gamma, settings.refresh_floor)
+        self.annealing = Annealing(settings.anneal)
+        self.annealing.apply(model, 0)
+        self.backward = Backward(model, settings, self.processes, self.device)
+        self.tally = Tally(self.processes)
+        self.best = BestScore()
         self.iteration = 0
         self.stopped: str | None = None
         self._started: float | None = None
+        self._seconds_before = 0.0
         self._interrupted = False
         available = task.batches("validation", settings.evaluation_batch_size)
         most = settings.evaluation_batches
         self.validation_batches = most if available is None else min(most, available)
-        if settings.solved_at is not None and not self.validation_batches:
-            raise OptionError("solved_at needs validation sequences, and this task keeps none; leave solved_at out.")
+        for name in ("solved_at", "patience"):
+            if getattr(settings, name) is not None and not self.validation_batches:
+                raise OptionError(f"{name} needs validation sequences, and this task keeps none; leave {name} out.")
 
     @property
     def seconds(self) -> float:
-        """Time since training started, evaluations included."""
-        return 0.0 if self._started is None else time.monotonic() - self._started
+        """Time since training started, evaluations included; after a resumption that of the earlier sessions too."""
+        return self._seconds_before + (0.0 if self._started is None else time.monotonic() - self._started)
 
     def interrupt(self) -> None:
         """Ask training to end after the iteration under way."""
         self._interrupted = True
 
     def __iter__(self) -> Iterator[Measurement]:
-        """Train until solved, out of iterations, out of time, or interrupted.
+        """Train until solved, out of patience, iterations or time, or interrupted.
 
         Raises:
-            FloatingPointError: the loss of an iteration is not finite.
+            NotFiniteError: a loss or a parameter is not finite; it says what was the first number that is not.
         """
-        self._started = time.monotonic()
-        self.model.train()
-        tally = Tally()
-        while self.stopped is None:
-            self.step(tally)
-            self.stopped = self._limit_reached()
-            if self.stopped or self.iteration % self.settings.log_every == 0:
-                yield self._measurement("train", self._finite(tally.means()))
-                tally = Tally()
-            due = self.iteration % self.settings.evaluate_every == 0 or self.stopped in ("iterations", "time")
-            if due and self.validation_batches and self.stopped != "interrupted":
-                yield self._validate()
-
-    def step(self, tally: Tally) -> None:
-        """One iteration; its loss and scores go to `tally`."""
         settings = self.settings
-        batch = self.task.batch(self.iteration, settings.batch_size, seed=settings.seed).to(self.device)
-        output, _ = self.model(
-            batch.inputs, lengths=batch.lengths, generator=self.noise, decode_from=batch.first_answer_step
-        )
-        answer, _ = split_output(self.task, output)
-        sample = refreshing_stream(settings.seed, self.iteration, self.device)
-        loss = self.refreshing.loss(self.task, output, batch, sample)
+        self._started = time.monotonic()
+        self._good = snapshot(self)
+        self.model.train()
+        while self.stopped is None:
+            self.step()
+            self.stopped, interrupted = self._limits()
+            if self.stopped or self.iteration % settings.log_every == 0:
+                yield self._measure()
+            better = False
+            if self.validation_batches and (self.stopped or self.iteration % settings.evaluate_every == 0):
+                measurement = self._validate()
+                better = self.best.iteration == self.iteration
+                yield measurement
+            if interrupted and self.stopped is None:
+                self.stopped = "interrupted"
+            if self.keep and (self.stopped or better or self.iteration % settings.checkpoint_every == 0):
+                if len(self.tally):
+                    self._require_finite(self.tally.means().losses)
+                self.keep(self)
+
+    def step(self) -> None:
+        """One iteration: the gradients of the next batch, limited, and a step of the optimiser."""
+        settings, number = self.settings, self.iteration
+        self.annealing.apply(self.model, number)
+        task, batch = self.drawn(number)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        passed = self.backward(task, batch.to(self.device), number)
+        self.processes.add_gradients(self.parameters)
         clip_gradients(self.parameters, settings.clip, settings.clip_limit)
         self.optimiser.step()
-        tally.add(loss, self.task.scores(answer.detach(), batch), batch.batch_size)
         self.iteration += 1
+        scores = passed.penalties
+        if number % SCORE_EVERY == 0 or self.iteration % settings.log_every == 0:
+            scores = task.scores(split_output(task, passed.output)[0], passed.batch) | scores
+        self.tally.add(passed.loss, scores, batch.batch_size)
 
-    def _limit_reached(self) -> str | None:
-        if self._interrupted:
-            return "interrupted"
-        if self.iteration >= self.settings.iterations:
-            return "iterations"
+    def drawn(self, number: int) -> tuple[Task, Batch]:
+        """The task of iteration `number`, counted from 0, and its batch, that of all processes."""
+        task = self.task if self.curriculum is None else self.curriculum.task(number)
+        rows = self.settings.batch_size * self.processes.count
+        return task, task.batch(number, rows, seed=self.settings.seed)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the iterations to come depend on but the configuration, as a tree that `save_tree` takes.
+
+        Several processes must call this together; each gets the state of all.
+        """
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "backward": self.backward.state_dict(),
+            "tally": self.tally.state_dict(),
+            "curriculum": None if self.curriculum is None else self.curriculum.state_dict(),
+            "best": asdict(self.best),
+            "iteration": self.iteration,
+            "seconds": self.seconds,
+            "stopped": None if self.stopped == "interrupted" else self.stopped,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`, which is left as it is; reaching a limit that has been raised since does not count.
+
+        Raises:
+            DataError: it is of another model or optimiser.
+        """
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
+            self.backward.load_state_dict(state["backward"])
+            self.tally.load_state_dict(state["tally"], self.device)
+            if self.curriculum is not None:
+                self.curriculum.load_state_dict(state["curriculum"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())
+            raise DataError(f"the stored state is not that of this model and optimiser: {reason}") from error
+        self.best = BestScore(**state["best"])
+        self.iteration, self._seconds_before, self._started = state["iteration"], state["seconds"], None
+        ended = state["stopped"] in ("solved", "patience")
+        self.stopped = state["stopped"] if ended else self._limits()[0]
+
+    def _limits(self) -> tuple[str | None, bool]:
+        """The limit that any process has reached, if one has, and whether any was interrupted."""
         limit = self.settings.max_seconds
-        return "time" if limit is not None and self.seconds >= limit else None
+        late = limit is not None and self.seconds >= limit
+        late, interrupted = self.processes.agree(late, self._interrupted)
+        if self.iteration >= self.settings.iterations:
+            return "iterations", interrupted
+        return "time" if late else None, interrupted
+
+    def _measure(self) -> Measurement:
+        """The means over the iterations since the last such measurement, if all is well."""
+        means = self.tally.means()
+        self._require_finite(means.losses)
+        measurement = self._measurement("train", means)
+        if self.curriculum is not None:
+            self.curriculum.observe(means.loss)
+        self.tally = Tally(self.processes)
+        self._good = snapshot(self)
+        return measurement
 
     def _validate(self) -> Measurement:
+        """The means over held-out sequences, and what follows from them."""
         settings = self.settings
         means = evaluate(
             self.model,
@@ -134,19 +229,25 @@ class Training:
             batches=self.validation_batches,
             device=self.device,
         )
-        if settings.solved_at is not None and means.scores[self.task.metric] >= settings.solved_at:
+        score = means.scores[self.task.metric]
+        self.best.observe(score, self.iteration)
+        if settings.solved_at is not None and score >= settings.solved_at:
             self.stopped = "solved"
+        elif settings.patience is not None and self.best.waited >= settings.patience:
+            self.stopped = "patience"
         return self._measurement("validation", means)
 
-    def _finite(self, means: Means) -> Means:
-        """`means`, unless a loss in it is not finite. Looked for here, where the losses are read anyway."""
-        for number, loss in enumerate(means.losses):
-            if not math.isfinite(loss):
-                iteration = self.iteration - len(means.losses) + number + 1
-                raise FloatingPointError(
-                    f"the loss became {loss} at iteration {iteration}; try a smaller learning rate or clip_limit."
-                )
-        return means
+    def _require_finite(self, losses: list[float]) -> None:
+        """Raise `NotFiniteError` unless `losses` and all parameters are finite; done where losses are read anyway."""
+        if all(map(math.isfinite, losses)) and finite(self):
+            return
+        case = investigate(self, self._good)
+        finding = None if case is None else case.finding
+        found = "it did not come again, so there is no saying which" if finding is None else finding.sentence()
+        advice = ADVICE if finding is None else finding.advice()
+        raise NotFiniteError(
+            f"training came to a number that is not finite at iteration {self.iteration}: {found}; {advice}.", case
+        )
 
     def _measurement(self, split: str, means: Means) -> Measurement:
         return Measurement(split, self.iteration, self.seconds, means.loss, means.scores)

@@ -7,7 +7,7 @@ Source: "Distributed associative memory network with memory refreshing loss", eq
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -56,6 +56,20 @@ class Refreshing:
         gamma = alpha_TB.sum(axis) / batch.answer_mask.sum(axis).clamp(min=1)  # a row may have no answer
         return gamma.clamp(min=1) if self.floor else gamma
 
+    def weigh(self, task: Task, batch: Batch, generator: torch.Generator | None = None) -> StepWeights:
+        """What each step of `batch` counts in the loss, which can then be computed part by part.
+
+        Args:
+            task: defines `Task.divisor`.
+            batch: the whole batch.
+            generator: of the sample, on the batch's device.
+        """
+        divisor = task.divisor(batch)
+        if not self.probability:
+            return StepWeights(batch.answer_mask, None, divisor)
+        alpha_TB = self.sample(batch, generator)
+        return StepWeights(self.weight(alpha_TB, batch) * batch.answer_mask, alpha_TB, divisor)
+
     def loss(self, task: Task, output_TBO: Tensor, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """The training loss, 0-dim.
 
@@ -65,12 +79,30 @@ class Refreshing:
             batch: what the output answers.
             generator: of the sample, on the batch's device.
         """
-        answer_TBO, reproduced_TBO = split_output(task, output_TBO)
         if not self.probability:
-            return task.loss(answer_TBO, batch)
-        alpha_TB = self.sample(batch, generator)
-        answered_TB = self.weight(alpha_TB, batch) * batch.answer_mask * task.step_loss(answer_TBO, batch)
-        return (answered_TB + alpha_TB * refresh_losses(reproduced_TBO, batch)).sum() / task.divisor(batch)
+            return task.loss(split_output(task, output_TBO)[0], batch)
+        return self.weigh(task, batch, generator).loss(task, output_TBO, batch)
+
+
+class StepWeights(NamedTuple):
+    """What each step of a batch counts in its loss. The losses of parts add up to the loss of the whole."""
+
+    answered_TB: Tensor  # gamma A(t)
+    reproduced_TB: Tensor | None  # alpha(t); None is without refreshing
+    divisor: Tensor  # of the whole batch
+
+    def part(self, steps: slice, rows: slice) -> StepWeights:
+        """The weights of some steps and rows."""
+        reproduced_TB = None if self.reproduced_TB is None else self.reproduced_TB[steps, rows]
+        return StepWeights(self.answered_TB[steps, rows], reproduced_TB, self.divisor)
+
+    def loss(self, task: Task, output_TBO: Tensor, batch: Batch) -> Tensor:
+        """The loss of an output of logits for the steps and rows that these weights are of, 0-dim."""
+        answer_TBO, reproduced_TBO = split_output(task, output_TBO)
+        losses_TB = self.answered_TB * task.step_loss(answer_TBO, batch)
+        if self.reproduced_TB is not None:
+            losses_TB = losses_TB + self.reproduced_TB * refresh_losses(reproduced_TBO, batch)
+        return losses_TB.sum() / self.divisor
 
 
 def split_output(task: Task, output_TBO: Tensor) -> tuple[Tensor, Tensor]:

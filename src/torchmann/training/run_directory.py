@@ -1,4 +1,4 @@
-"""The directory of a run: configuration, versions, metrics, weights, evaluation, pictures."""
+"""The directory of a run: configuration, versions, metrics, checkpoints, weights, evaluation, pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,22 @@ from safetensors import SafetensorError
 from torch import nn
 
 import torchmann
+from torchmann.core.atomic import clear_unfinished, unfinished, write_atomically, writing
 from torchmann.core.errors import DataError, OptionError
+from torchmann.training.checkpoint import Checkpoints
 from torchmann.training.config import Config
 from torchmann.training.loop import Measurement
 
+try:
+    import fcntl
+except ImportError:  # no POSIX system
+    fcntl = None  # type: ignore[assignment]
+
 CONFIG, VERSIONS, METRICS = "config.yaml", "versions.json", "metrics.jsonl"
-WEIGHTS, EVALUATION, PICTURES = "model.safetensors", "evaluation.json", "pictures"
+WEIGHTS, EVALUATION, PICTURES, CHECKPOINTS = "model.safetensors", "evaluation.json", "pictures", "checkpoints"
+CASE = "not-finite.safetensors"
+LENGTH_CURVE = "length_curve.json"
+EVENTS = "tensorboard"
 
 
 class RunDirectory:
@@ -51,17 +61,17 @@ class RunDirectory:
             OSError: it cannot be written to.
         """
         run = cls(path)
-        with run._writing(run.path):
+        with writing(run.path):
             run.path.mkdir(parents=True, exist_ok=True)
-            if any(run.path.iterdir()):
+            if set(run.path.iterdir()) - {unfinished(run.path / CONFIG)}:  # of a process killed just here
                 if not (run.path / CONFIG).is_file():
                     raise OptionError(f"{run.path} is not empty and holds no run: choose another with --output.")
                 if not overwrite:
                     raise OptionError(f"{run.path} holds a run: pass --overwrite to replace it, or another --output.")
-                run._clear()
-            run.pictures.mkdir(exist_ok=True)
-        run.write(CONFIG, yaml.safe_dump(config.to_dict(), sort_keys=False))
-        run.write(VERSIONS, _json(versions()))
+                with run.in_use():
+                    run._clear()
+        run.save_config(config)  # first, for what holds a configuration is a run that can be resumed
+        run.prepare()
         return run
 
     @classmethod
@@ -80,6 +90,49 @@ class RunDirectory:
         """Where the pictures go."""
         return self.path / PICTURES
 
+    @property
+    def events(self) -> Path:
+        """Where the log for TensorBoard goes."""
+        return self.path / EVENTS
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """What the run can go on from."""
+        return Checkpoints(self.path / CHECKPOINTS)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Within this context no other process can train here; the system ends it with the process, however that ends.
+
+        Raises:
+            OptionError: another process does.
+        """
+        if fcntl is None:
+            yield
+            return
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise OptionError(f"{self.path} is being trained by another process: wait for its end.") from error
+            yield
+        finally:
+            os.close(descriptor)
+
+    def prepare(self) -> None:
+        """Make what a run must have beside its configuration; remove what a killed process has left half written."""
+        with writing(self.path):
+            for folder in (self.pictures, self.checkpoints.directory):
+                folder.mkdir(exist_ok=True)
+            for folder in (self.path, self.checkpoints.directory):
+                clear_unfinished(folder)
+        self.write(VERSIONS, _json(versions()))
+
+    def save_config(self, config: Config) -> None:
+        """Write or replace the configuration."""
+        self.write(CONFIG, yaml.safe_dump(config.to_dict(), sort_keys=False))
+
     def config(self) -> Config:
         """What the run was made from.
 
@@ -94,8 +147,28 @@ class RunDirectory:
 
     def record(self, measurement: Measurement) -> None:
         """Append a line to the metrics."""
-        with self._writing(self.path / METRICS), (self.path / METRICS).open("a", encoding="utf-8") as file:
+        with writing(self.path / METRICS), (self.path / METRICS).open("a", encoding="utf-8") as file:
             file.write(_json(measurement._asdict(), indent=None))
+
+    def settle_metrics(self) -> int:
+        """Put the metrics on the disk, so that no checkpoint is ahead of them; their size in bytes."""
+        with writing(self.path / METRICS), (self.path / METRICS).open("ab") as file:
+            os.fsync(file.fileno())
+            return file.tell()
+
+    def cut_metrics(self, size: int) -> None:
+        """Cut off what was recorded after `settle_metrics` has returned `size`.
+
+        Raises:
+            DataError: it is no longer all there.
+        """
+        path = self.path / METRICS
+        there = path.stat().st_size if path.exists() else 0
+        if there < size:
+            raise DataError(f"{path} has {there} bytes, but had {size} at the checkpoint: put the lost lines back.")
+        if there > size:
+            with writing(path):
+                os.truncate(path, size)
 
     def measurements(self) -> list[Measurement]:
         """All that was recorded, in order; a last line that a crash cut short is passed over."""
@@ -128,35 +201,18 @@ class RunDirectory:
 
     def write(self, name: str, content: str | bytes) -> None:
         """Write or replace a file of the run in one move."""
-        path = self.path / name
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        with self._writing(path):
-            try:
-                with unfinished.open("wb") as file:
-                    file.write(content.encode() if isinstance(content, str) else content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                unfinished.replace(path)
-            finally:
-                with suppress(FileNotFoundError):
-                    unfinished.unlink()
+        write_atomically(self.path / name, content.encode() if isinstance(content, str) else content)
 
     def write_json(self, name: str, content: Any) -> None:
         """Write or replace a JSON file; numbers that are not finite become null."""
         self.write(name, _json(content))
 
     def _clear(self) -> None:
-        for name in (METRICS, WEIGHTS, EVALUATION, VERSIONS):
+        self.checkpoints.clear()
+        for name in (METRICS, WEIGHTS, EVALUATION, VERSIONS, CASE, LENGTH_CURVE):
             (self.path / name).unlink(missing_ok=True)
-        for picture in self.pictures.glob("*.png"):
-            picture.unlink()
-
-    @contextmanager
-    def _writing(self, path: Path) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OSError(f"cannot write {path}: {error.strerror or error}.") from error
+        for made in (*self.pictures.glob("*.png"), *self.events.glob("events.*")):
+            made.unlink()
 
 
 def default_path(config: Config) -> Path:
@@ -182,4 +238,6 @@ def _json(content: Any, indent: int | None = 2) -> str:
 def _finite(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -157,6 +157,7 @@ class ReleasedARMIN(SourceModel):
             "key_size": self.size("key_size"),
             "query_size": self.size("H") // 4,
             "penalty": self.constants["forbid_previous"],
+            "penalty_gradient": True,
             "order": "penalise_first",
             "normalisation": "l2" if not self.pixel else "layer_norm" if self.kind == "awta" else "none",
         }

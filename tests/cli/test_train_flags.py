@@ -6,13 +6,13 @@ import pytest
 import yaml
 
 from torchmann import models
-from torchmann.cli.parser import parse_train, train_parser
+from torchmann.cli.train_flags import parse_train, train_parser
 from torchmann.core import OptionError
 from torchmann.training import Config, Settings
 
 
 def parse(line: str) -> Config:
-    return parse_train(line.split())[0]
+    return parse_train(line.split()).config
 
 
 def test_the_least_that_works() -> None:
@@ -32,6 +32,18 @@ def test_flags_are_the_typed_keywords_of_what_is_named() -> None:
     assert config.optimiser.options["lr"] == 3e-3 and config.optimiser.options["eps"] == 1e-4
     assert (config.settings.batch_size, config.settings.solved_at, config.settings.clip) == (2, 0.9, "value")
     assert not {"input_size", "output_size", "device", "dtype", "batch_first"} & config.model.options.keys()
+
+
+def test_a_switch_may_stand_alone() -> None:
+    config = parse("--task copy --tensorboard --model dnc --model.links --model.bias false")
+    assert config.settings.tensorboard and config.model.options["links"] and not config.model.options["bias"]
+    assert not parse("--task copy --tensorboard=false").settings.tensorboard
+
+
+def test_schedules_come_one_by_one_or_as_a_list() -> None:
+    schedules = ("temperature=linear:1:0.1:20", "gate=steps:1:1:5:9")
+    assert parse(f"--task copy --anneal {schedules[0]} --seed 3 --anneal={schedules[1]}").settings.anneal == schedules
+    assert parse(f"--task copy --anneal=[{','.join(schedules)}]").settings.anneal == schedules
 
 
 def test_the_equals_sign_and_lists() -> None:
@@ -92,6 +104,8 @@ def test_flags_after_a_configuration_file_go_before_it(tmp_path: Path) -> None:
         ("--task copy --iterations 0", "iterations must be an integer of at least 1, got 0"),
         ("--task copy --task.bits", "argument --task.bits: expected one argument"),
         ("--task copy stray", "unrecognized arguments: stray"),
+        ("--task copy --anneal", "argument --anneal: expected one argument"),
+        ("--task copy --tensorboard maybe", "--tensorboard: expected bool, got maybe"),
         ("--config nowhere.yaml", "--config nowhere.yaml cannot be read: No such file or directory"),
     ],
 )
@@ -108,6 +122,7 @@ def test_mistakes_are_one_line_with_the_way_out(line: str, message: str) -> None
         ("task: {name: copy}\nbatchsize: 3", "unknown flag --batchsize: did you mean --batch_size?"),
         ("task: copy", "must hold lines 'flag: value'"),
         ("task: [", "cannot be read"),
+        ("task: {name: copy}\nresume: runs/one", "resume is a flag for the command line"),
     ],
 )
 def test_mistakes_in_a_configuration_file_too(content: str, message: str, tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""What a training iteration costs beside the work that no loop can do without, at batch 1, with `torch.nn.LSTM`.
+
+    python bench/loop_overhead.py                  about a minute on one core
+
+Contestants, in blocks of as many iterations as there are between two lines of the metrics, interleaved:
+
+* ``bare``: forward, loss, backward and a step of Adam, over and over on one batch;
+* ``bare with batches``: the same on a new batch each time, drawn from the task;
+* ``Training``: our loop, with all that it does in a run without files: new batches, clipping, the loss and the scores
+  of the metrics, the search for numbers that are not finite, and the snapshot that it would go back to.
+
+Printed are medians in microseconds an iteration, and which part of our iteration is not the contestant's work. The
+time is that of the only thread's computing, which other processes of the machine disturb little; alone on a machine it
+is the time on the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from torchmann import tasks
+from torchmann.training import Settings, Training
+
+BLOCK = 20
+SIZES = ((64, 10), (128, 20), (256, 20), (256, 50), (512, 20))
+"""Hidden units, and vectors to copy; a sequence has twice as many steps and two more."""
+
+
+class PlainLSTM(nn.Module):
+    """`torch.nn.LSTM` and a linear layer; what the loop tells a model beside the inputs is of no use to it."""
+
+    def __init__(self, input_size: int, hidden_size: int, output_size: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(input_size, hidden_size)
+        self.head = nn.Linear(hidden_size, output_size)
+
+    def forward(self, inputs: Tensor, **_: Any) -> tuple[Tensor, Any]:
+        """Logits and the state."""
+        output, state = self.lstm(inputs)
+        return self.head(output), state
+
+
+def contestants(hidden_size: int, length: int) -> dict[str, Callable[[], object]]:
+    """A block of iterations of each contestant, by name."""
+    task = tasks.make("copy", bits=8, min_length=length, max_length=length)
+    settings = Settings(batch_size=1, iterations=10**9, log_every=BLOCK, evaluate_every=10**9)
+    models = [PlainLSTM(task.input_size, hidden_size, task.output_size) for _ in range(3)]
+    optimisers = [torch.optim.Adam(model.parameters()) for model in models]
+    training = iter(Training(models[2], task, optimisers[2], settings))
+    fixed = task.batch(0, 1, seed=0)
+
+    def iterate(model: nn.Module, optimiser: torch.optim.Optimizer, batch: tasks.Batch) -> None:
+        output, _ = model(batch.inputs)
+        loss = task.loss(output, batch)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    def bare() -> None:
+        for _ in range(BLOCK):
+            iterate(models[0], optimisers[0], fixed)
+
+    def with_batches() -> None:
+        for index in range(BLOCK):
+            iterate(models[1], optimisers[1], task.batch(index, 1, seed=0))
+
+    return {"bare": bare, "bare with batches": with_batches, "Training": lambda: next(training)}
+
+
+def microseconds(block: Callable[[], object]) -> float:
+    """Computing time of one iteration of a block."""
+    started = time.thread_time()
+    block()
+    return (time.thread_time() - started) / BLOCK * 1e6
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=41)
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    print(f"torch {torch.__version__}, 1 thread, batch 1, {rounds} rounds of {BLOCK} iterations, us an iteration")
+    print("hidden  steps    bare  bare with batches  Training   not bare   not bare with batches")
+    for hidden_size, length in SIZES:
+        blocks = contestants(hidden_size, length)
+        times: dict[str, list[float]] = {name: [] for name in blocks}
+        for _ in range(rounds + 2):
+            for name, block in blocks.items():
+                times[name].append(microseconds(block))
+        bare, batches, ours = (statistics.median(values[2:]) for values in times.values())  # without warming up
+        shares = f"{1 - bare / ours:10.1%} {1 - batches / ours:23.1%}"
+        print(f"{hidden_size:6} {2 * length + 2:6} {bare:7.0f} {batches:18.0f} {ours:9.0f} {shares}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""The commands that look at a run: ``torchmann eval`` and ``torchmann show``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from torchmann.analysis.run_pictures import FORMATS
+from torchmann.cli.parser import Parser
+from torchmann.cli.report import draw, table
+from torchmann.training import RunDirectory, evaluate_finally, load_run
+
+
+def evaluate(arguments: Sequence[str]) -> int:
+    """``torchmann eval RUN``."""
+    parser = Parser(prog="torchmann eval", description="Score a run's model on held-out and on longer sequences.")
+    parser.add_argument("run", metavar="RUN", help="Directory that `torchmann train` has made.")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="Where the model runs.")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads.")
+    parsed = parser.parse_args(list(arguments))
+    config, task, model = load_run(RunDirectory.open(parsed.run))
+    settings = replace(config.settings, device=parsed.device, threads=parsed.threads)
+    torch.set_num_threads(settings.threads)
+    print(table(evaluate_finally(model, task, settings)))
+    return 0
+
+
+def show(arguments: Sequence[str]) -> int:
+    """``torchmann show RUN``."""
+    parser = Parser(
+        prog="torchmann show",
+        description="Draw a run into its directory: the memory microscope, a page on which a memory is watched step by "
+        "step and over the kept checkpoints; pictures of a test sequence, of a longer one and of what was learnt.",
+    )
+    parser.add_argument("run", metavar="RUN", help="Directory that `torchmann train` has made.")
+    parser.add_argument("--format", choices=FORMATS, default="png", help="Of the pictures; pdf and svg are for print.")
+    parser.add_argument("--dpi", type=int, default=150, help="Dots per inch of the pictures; 300 is for print.")
+    parsed = parser.parse_args(list(arguments))
+    draw(RunDirectory.open(parsed.run), format=parsed.format, dpi=parsed.dpi)
+    return 0

@@ -67,7 +67,7 @@ def run_in_browser(
         f"--window-size={size[0]},{size[1]}",
         file.as_uri(),
     ]
-    dumped = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+    dumped = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False).stdout
     report = re.search(r'<pre id="report">(.*?)</pre>', dumped, re.DOTALL)
     assert report is not None, f"the script has not come to its end: {dumped[-300:]}"
     answer = json.loads(html.unescape(report[1]))

@@ -77,8 +77,8 @@ def strike(child: int, how: str, after: float) -> int:
 def damage(path: Path, numbers: random.Random) -> str | None:
     """Now and then do what a dying disk does, if an older checkpoint is left to go on from."""
     checkpoints = sorted((path / "checkpoints").glob("*.safetensors"))
-    if path.exists() and numbers.random() < 0.2:
-        (path / ".metrics.jsonl.unfinished").write_bytes(b"half")
+    if checkpoints and numbers.random() < 0.2:
+        (checkpoints[0].parent / ".00000099.safetensors.unfinished").write_bytes(b"half")
     if len(checkpoints) < 2 or numbers.random() < 0.75:
         return None
     content = checkpoints[-1].read_bytes()

@@ -45,9 +45,12 @@ def test_a_run_is_not_overwritten_by_accident(tmp_path: Path) -> None:
     run = create(tmp_path)
     run.record(FIRST)
     (tmp_path / "notes.txt").write_text("mine")
+    for drawn in ("sample.png", "sample.pdf", "microscope.html"):
+        (run.pictures / drawn).write_text("of the run that is replaced")
     with pytest.raises(OptionError, match="holds a run: pass --overwrite"):
         create(tmp_path)
     again = create(tmp_path, overwrite=True)
+    assert list(again.pictures.iterdir()) == []
     assert again.measurements() == [] and (tmp_path / "notes.txt").read_text() == "mine"
 
 

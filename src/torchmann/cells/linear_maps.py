@@ -44,7 +44,7 @@ class LinearInterface(nn.Module):
         sizes = {"output": controller.output_size, **controller.feature_sizes}
         if source not in sizes:
             raise unknown_name("source of the interface", source, sizes)
-        self.source, self.clip = source, clip
+        self.source, self.clip = source, _limit(clip)
         self.linear = xavier_linear(sizes[source], memory.interface_size, bias, device, dtype)
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
@@ -142,7 +142,7 @@ class LinearReadout(Readout):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.output_size, self.clip = output_size, clip
+        self.output_size, self.clip = output_size, _limit(clip)
         self.sees_reads = read_size > 0
         widths = [hidden_size + read_size, *layers]
         self.layers = nn.ModuleList(xavier_linear(i, o, True, device, dtype) for i, o in pairwise(widths))
@@ -163,6 +163,12 @@ def xavier_linear(inputs: int, outputs: int, bias: bool, device: Any, dtype: tor
     if bias:
         nn.init.zeros_(linear.bias)
     return linear
+
+
+def _limit(clip: float | None) -> float | None:
+    if clip is not None and not clip > 0:
+        raise OptionError(f"clip must be positive or None, got {clip}.")
+    return clip
 
 
 def _clipped(value: Tensor, clip: float | None) -> Tensor:

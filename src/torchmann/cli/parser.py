@@ -19,23 +19,42 @@ TEXT_FORMS: dict[str, Any] = {"writing": str | None}
 class Parser(jsonargparse.ArgumentParser):
     """A parser that raises its errors as an `OptionError` of one line, with the nearest flag to an unknown one."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False, print_config=None)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise what argparse would print."""
         unknown = re.search(r"unrecognized arguments: (-[^\s=]+)|Option '(\S+)' is not accepted", message)
         if unknown:
             flag = unknown[1] or f"--{unknown[2]}"
             known = [option.removesuffix(".name") for option in self._option_string_actions]
-            nearest = get_close_matches(flag, known, n=1)
-            hint = f"did you mean {nearest[0]}? " if nearest else ""
-            message = f"unknown flag {flag}: {hint}`{self.prog} --help` lists what there is."
-        message = re.sub(r'Parser key "(\S+)":', r"--\1:", message)
-        message = re.sub(r"Expected an? (?:<class '(\w+)'>|typing\.(.*?))\. Got value:", r"expected \1\2, got", message)
-        raise OptionError(" ".join(message.split()).replace(".name", "")) from ex
+            message = f"unknown flag {flag}: {_hint(flag, known)}`{self.prog} --help` lists what there is."
+        message = " ".join(message.split()).replace(".name", "")
+        raise OptionError(_plainly(re.sub(r'Parser key "(\S+)":', r"--\1:", message))) from ex
 
     def format_help(self, *arguments: Any) -> str:
         """The help, with the flags as they are typed and without the marks of docstrings."""
         text = super().format_help(*arguments).replace("``", "")
         return re.sub(r"\.name NAME( *)", lambda name: f" NAME{name[1]}     " if name[1] else " NAME", text)
+
+
+def _plainly(message: str) -> str:
+    """A message about a value of a wrong type, in the words of the command line."""
+    wrong = re.search(r"Expected an? (.*)\. Got value: (.*)", message) or re.search(
+        r"Does not validate .* Subtypes: \[(.*)\] Errors: .* Given value: (.*)", message
+    )
+    if not wrong:
+        return message
+    expected = wrong[1].replace(", <class 'NoneType'>", " or null").replace("typing.", "")
+    choices = re.findall(r"'(\w+)'", "".join(re.findall(r"Literal\[(.*?)\]", expected)))
+    expected = re.sub(r"<class '(\w+)'>", r"\1", re.sub(r"Literal\[(.*?)\]", r"one of \1", expected))
+    hint = _hint(wrong[2], choices).rstrip()
+    return f"{message[: wrong.start()]}expected {expected}, got {wrong[2]}{hint and f'; {hint}'}"
+
+
+def _hint(given: str, known: Collection[str]) -> str:
+    nearest = get_close_matches(given, known, n=1)
+    return f"did you mean {nearest[0]}? " if nearest else ""
 
 
 def add_flags(

@@ -64,8 +64,6 @@ def train_parser(names: Mapping[str, str]) -> Parser:
     """
     parser = Parser(
         prog="torchmann train",
-        allow_abbrev=False,
-        print_config=None,
         usage="torchmann train --task NAME [--model NAME] [--optimiser NAME] [flags]",
         description="Train a model on a task, and keep all of it in a run directory. The flags of a task, a model and "
         "an optimiser are the keywords of their constructors: name them, and --help lists theirs as well.",
@@ -144,7 +142,7 @@ def chosen_names(arguments: Sequence[str]) -> dict[str, str]:
     for argument, following in pairwise([*arguments, ""]):
         flag, equals, value = argument.partition("=")
         part, value = flag.removeprefix("--"), value if equals else following
-        if flag == "--config":
+        if flag == "--config" and value:
             names |= _names_in(value)
         elif flag.startswith("--") and part in (*PARTS, PRESET):
             names[part] = value

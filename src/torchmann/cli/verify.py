@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torchmann.cli.parser import Parser
+from torchmann.core.errors import DataError
 from torchmann.interop import Comparison, Verdict, verify
 
 GROUPS = {"output": "output", "states": "state/", "gradients": "grad/"}
 
 
 def verify_files(arguments: Sequence[str]) -> int:
-    """``torchmann verify FILES``: 1 if any file misses or can't be run, else 0."""
+    """``torchmann verify FILES``: 0 if all agree.
+
+    Raises:
+        DataError: a file misses or can't be run.
+    """
     parser = Parser(
         prog="torchmann verify",
         description="Replay runs recorded from other code bases on our models, and compare outputs, states and "
@@ -25,7 +30,9 @@ def verify_files(arguments: Sequence[str]) -> int:
     print("\n".join(lines(verdicts, everything=parsed.all)))
     missed = sum(not verdict.agrees for verdict in verdicts)
     print(f"\n{len(verdicts) - missed} of {len(verdicts)} agree.")
-    return 1 if missed else 0
+    if missed:
+        raise DataError(f"{missed} of {len(verdicts)} files do not agree, or cannot be replayed; the table says why.")
+    return 0
 
 
 def lines(verdicts: Sequence[Verdict], *, everything: bool) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from torchmann.core.errors import require_positive, unknown_name
+from torchmann.core.errors import OptionError, require_positive, unknown_name
 from torchmann.core.gradients import stop_gradient
 from torchmann.core.recorder import record
 from torchmann.core.start import Start, StartKind
@@ -109,6 +109,8 @@ class DNCMemory(Memory):
         self.strength = activation_named(strength)
         self.key_activation = activation_named(key_activation)
         self.similarity = similarity_named(similarity, epsilon)
+        if not 0 <= usage_floor < 1:
+            raise OptionError(f"usage_floor must be at least 0 and below 1, got {usage_floor}.")
         self.usage_floor, self.usage_gradient = usage_floor, usage_gradient
         self.read_mode_axis = -1 if read_mode_softmax == "modes" else 1
         self.fields: dict[str, tuple[int, ...]] = {

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from torchmann.core.errors import unknown_name
+from torchmann.core.errors import require_positive, unknown_name
 from torchmann.engines import Recurrent
 from torchmann.models.armin import ARMIN
 from torchmann.models.awta import AwTA
@@ -84,6 +84,7 @@ def build(
     make: Any = model_named(name)  # each class has its own keywords
     encoder: nn.Module = nn.Identity()
     if input_kind == "tokens":
+        require_positive(embedding_size=embedding_size)
         encoder = nn.Embedding(input_size, embedding_size)
         nn.init.xavier_uniform_(encoder.weight)
     if "output_size" in inspect.signature(make).parameters:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
@@ -35,4 +36,11 @@ def clip_gradients(parameters: Sequence[Tensor], how: Clipping, limit: float) ->
         for parameter in parameters:
             clip_grad_norm_(parameter, limit)
     elif how == "global":
-        clip_grad_norm_(parameters, limit)
+        _clip_together([parameter.grad for parameter in parameters if parameter.grad is not None], limit)
+
+
+def _clip_together(gradients: list[Tensor], limit: float) -> None:
+    """What `clip_grad_norm_` does, for one device, in half the time: the iteration of a small model feels it."""
+    if gradients:
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        torch._foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp(max=1.0))

@@ -124,18 +124,14 @@ class Training:
         while self.stopped is None:
             self.step()
             self.stopped, interrupted = self._limits()
-            if self.stopped or self.iteration % settings.log_every == 0:
+            if self._due(settings.log_every):
                 yield self._measure()
-            better = False
-            if self.validation_batches and (self.stopped or self.iteration % settings.evaluate_every == 0):
-                measurement = self._validate()
-                better = self.best.iteration == self.iteration
-                yield measurement
+            if self.validation_batches and self._due(settings.evaluate_every):
+                yield self._validate()
             if interrupted and self.stopped is None:
                 self.stopped = "interrupted"
-            if self.keep and (self.stopped or better or self.iteration % settings.checkpoint_every == 0):
-                if len(self.tally):
-                    self._require_finite(self.tally.means().losses)
+            if self.keep and (self._due(settings.checkpoint_every) or self.best.iteration == self.iteration):
+                self._require_finite()
                 self.keep(self)
 
     def step(self) -> None:
@@ -153,6 +149,10 @@ class Training:
         if number % SCORE_EVERY == 0 or self.iteration % settings.log_every == 0:
             scores = task.scores(split_output(task, passed.output)[0], passed.batch) | scores
         self.tally.add(passed.loss, scores, batch.batch_size)
+
+    def _due(self, every: int) -> bool:
+        """Whether it is time for what is done after so many iterations, and at the end."""
+        return self.stopped is not None or self.iteration % every == 0
 
     def drawn(self, number: int) -> tuple[Task, Batch]:
         """The task of iteration `number`, counted from 0, and its batch, that of all processes."""
@@ -209,8 +209,8 @@ class Training:
 
     def _measure(self) -> Measurement:
         """The means over the iterations since the last such measurement, if all is well."""
+        self._require_finite()
         means = self.tally.means()
-        self._require_finite(means.losses)
         measurement = self._measurement("train", means)
         if self.curriculum is not None:
             self.curriculum.observe(means.loss)
@@ -237,8 +237,9 @@ class Training:
             self.stopped = "patience"
         return self._measurement("validation", means)
 
-    def _require_finite(self, losses: list[float]) -> None:
-        """Raise `NotFiniteError` unless `losses` and all parameters are finite; done where losses are read anyway."""
+    def _require_finite(self) -> None:
+        """Raise `NotFiniteError` unless losses, parameters and carried state are finite: asked where they are used."""
+        losses = self.tally.means().losses if len(self.tally) else []
         if all(map(math.isfinite, losses)) and finite(self):
             return
         case = investigate(self, self._good)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Sequence
+
 import torch
 import torch.distributed as dist
 from torch import Tensor

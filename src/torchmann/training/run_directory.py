@@ -34,6 +34,7 @@ CONFIG, VERSIONS, METRICS = "config.yaml", "versions.json", "metrics.jsonl"
 WEIGHTS, EVALUATION, PICTURES, CHECKPOINTS = "model.safetensors", "evaluation.json", "pictures", "checkpoints"
 CASE = "not-finite.safetensors"
 LENGTH_CURVE = "length_curve.json"
+PICTURE_ENDINGS = (".png", ".pdf", ".svg", ".html")
 EVENTS = "tensorboard"
 
 
@@ -211,7 +212,8 @@ class RunDirectory:
         self.checkpoints.clear()
         for name in (METRICS, WEIGHTS, EVALUATION, VERSIONS, CASE, LENGTH_CURVE):
             (self.path / name).unlink(missing_ok=True)
-        for made in (*self.pictures.glob("*.png"), *self.events.glob("events.*")):
+        pictures = [path for path in self.pictures.glob("*") if path.suffix in PICTURE_ENDINGS]
+        for made in (*pictures, *self.events.glob("events.*")):
             made.unlink()
 
 

@@ -51,7 +51,7 @@ BAD_CONSTRUCTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "size": (lambda: tm.DNC(3, 4, slots=0, width=4), r"slots must be an integer of at least 1, got 0"),
     "hidden": (lambda: tm.LSTM(3, -1), r"hidden_size must be an integer of at least 1, got -1"),
     "controller": (lambda: tm.NTM(3, 4, slots=5, width=4, controller="lstmm"), r"did you mean 'lstm'"),
-    "stack": (lambda: tm.Stacked([LSTMCell(3, 4), LSTMCell(5, 4)]), r"cells\[0\] gives 4.*takes 5"),
+    "stack": (lambda: tm.Stacked([LSTMCell(3, 4), LSTMCell(5, 4)]), r"cells\[1\] is shown 4 features, but takes 5"),
     "no controller": (
         lambda: tm.MemoryAugmentedCell(tm.DNC(9, 4, slots=3, width=4).cell, tm.memories.DNCMemory(5, 4)),  # type: ignore[arg-type]
         r"must be a torchmann.Controller.*got a MemoryAugmentedCell; .*torchmann.Stacked",

@@ -17,9 +17,9 @@ from torchmann.analysis.microscope.numbers import Numbers
 from torchmann.analysis.sample import Answers, Sample, record_sample
 
 
-def content_of(film: Film, most_steps: int = 100) -> tuple[dict, Numbers]:
+def content_of(film: Film, most_steps: int = 100, most_cells: int = 100) -> tuple[dict, Numbers]:
     numbers = Numbers()
-    content = film.content(numbers, most_steps)
+    content = film.content(numbers, most_steps, most_cells)
     json.dumps(content, allow_nan=False)
     return content, numbers
 
@@ -70,6 +70,14 @@ def test_a_long_sequence_is_cut_and_says_so() -> None:
     assert content["note"] == "Only the first 5 of 8 steps are shown."
     assert {panel["numbers"]["shape"][1] for panel in content["panels"]} == {5}
     assert content["accuracy"] == content_of(film)[0]["accuracy"], "that of the whole sequence"
+
+
+def test_large_images_are_cut_and_say_so() -> None:
+    content, _ = content_of(watched_films("dnc")[0], most_cells=3)
+    panels = {panel["name"]: panel for panel in content["panels"]}
+    assert panels["memory.memory"]["numbers"]["shape"][4:] == [3, 3]
+    assert "the first 3 of 5 slots; the first 3 of 4 places" in panels["memory.memory"]["hint"]
+    assert panels["memory.usage"]["numbers"]["shape"][4:] == [5, 1]
 
 
 def test_numbers_are_neither_right_nor_wrong() -> None:

@@ -56,9 +56,12 @@ def test_what_comes_from_outside_cannot_break_the_page() -> None:
 def test_a_page_is_cut_until_it_is_small_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     films = watched_films("dnc")
     whole = len(microscope_page("", [], films))
-    monkeypatch.setattr(page, "LARGEST", whole - 1000)
-    cut = microscope_page("", [], films)
-    assert len(cut) < whole and re.search(r"Only the first \d+ of 26 steps", cut)
+    monkeypatch.setattr(page, "SIZES", ((400, 128), (400, 4), (20, 4), (5, 4), (1, 1)))
+    monkeypatch.setattr(page, "LARGEST", whole - 1)
+    smaller = microscope_page("", [], films)
+    assert len(smaller) < whole and "the first 4 of 5 slots" in smaller and "Only the first" not in smaller
+    monkeypatch.setattr(page, "LARGEST", len(smaller) - 1)
+    assert "Only the first 20 of 26 steps" in microscope_page("", [], films)
     monkeypatch.setattr(page, "LARGEST", 0)
     assert "Only the first 1 of 8 steps" in microscope_page("", [], films), "there is an end to it"
 

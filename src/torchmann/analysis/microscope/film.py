@@ -5,6 +5,7 @@ Legend: M moments of training, T time, O output.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,17 +36,18 @@ class Film:
     samples: Sequence[Sample]
     moments: Sequence[str]
 
-    def content(self, numbers: Numbers, most_steps: int) -> dict[str, Any]:
+    def content(self, numbers: Numbers, most_steps: int, most_cells: int) -> dict[str, Any]:
         """What the page needs to know: plain values, and where among `numbers` the arrays are.
 
         Args:
             numbers: takes the arrays.
             most_steps: a longer sequence is cut, and says so.
+            most_cells: rows and columns of an image; larger ones are cut, and say so.
         """
         last = self.samples[-1]
         steps = len(last.inputs)
         samples = [_cut(sample, most_steps) for sample in self.samples]
-        panels = [*_task_panels(samples), *recorded_panels([sample.internals for sample in samples])]
+        panels = [*_task_panels(samples), *recorded_panels([sample.internals for sample in samples], most_cells)]
         return {
             "title": self.title,
             "note": f"Only the first {most_steps} of {steps} steps are shown." if steps > most_steps else "",
@@ -137,6 +139,7 @@ def _spelt(places: Tensor, words: Sequence[str]) -> list[str]:
 
 def _packed(shown: Panel, numbers: Numbers) -> dict[str, Any]:
     wrong = shown.wrong_MTKLNW
+    many = math.prod(shown.values_MTKLNW.shape[4:]) > 32  # values of a lane at each step
     return {
         "name": shown.name,
         "title": shown.title,
@@ -145,6 +148,6 @@ def _packed(shown: Panel, numbers: Numbers) -> dict[str, Any]:
         "kind": shown.kind,
         "lanes": list(shown.lanes),
         "axes": list(shown.axes),
-        "numbers": numbers.add(shown.values_MTKLNW, shown.limits, bits=8 if shown.kind == "matrix" else 16),
+        "numbers": numbers.add(shown.values_MTKLNW, shown.limits, bits=8 if many else 16),
         "wrong": None if wrong is None else numbers.add(wrong.astype(float), (0.0, 1.0), bits=8),
     }

@@ -41,4 +41,4 @@ class Numbers:
 
     def text(self) -> str:
         """All of it: zlib-compressed and in base 64."""
-        return base64.b64encode(zlib.compress(b"".join(self._chunks), 9)).decode()
+        return base64.b64encode(zlib.compress(b"".join(self._chunks))).decode()

@@ -17,8 +17,8 @@ STYLES = ("panels.css", "page.css")
 LARGEST = 5_000_000
 """Bytes of a page at most."""
 
-MOST_STEPS = 400
-"""Steps of a sequence at most; fewer where the page would become too large."""
+SIZES = ((400, 128), (400, 64), (400, 32), (200, 32), (100, 32), (50, 32), (25, 16))
+"""Steps of a sequence, and rows and columns of an image, at most: the first pair that makes the page small enough."""
 
 
 def microscope_page(title: str, facts: Sequence[str], films: Sequence[Film]) -> str:
@@ -29,20 +29,19 @@ def microscope_page(title: str, facts: Sequence[str], films: Sequence[Film]) -> 
         facts: about the run, a few words each.
         films: what to show.
     """
-    steps = MOST_STEPS
-    while True:
-        page = _page(title, facts, films, steps)
-        if len(page.encode()) <= LARGEST or steps <= 1:
-            return page
-        steps //= 2
+    for most_steps, most_cells in SIZES:
+        page = _page(title, facts, films, most_steps, most_cells)
+        if len(page.encode()) <= LARGEST:
+            break
+    return page
 
 
-def _page(title: str, facts: Sequence[str], films: Sequence[Film], most_steps: int) -> str:
+def _page(title: str, facts: Sequence[str], films: Sequence[Film], most_steps: int, most_cells: int) -> str:
     numbers = Numbers()
     content = {
         "title": title,
         "facts": list(facts),
-        "films": [film.content(numbers, most_steps) for film in films],
+        "films": [film.content(numbers, most_steps, most_cells) for film in films],
     }
     parts = {
         "TITLE": title.replace("&", "&amp;").replace("<", "&lt;"),

@@ -60,12 +60,13 @@ class Panel:
     wrong_MTKLNW: np.ndarray | None = None
 
 
-def recorded_panels(moments: Sequence[Mapping[str, Tensor]]) -> Iterator[Panel]:
+def recorded_panels(moments: Sequence[Mapping[str, Tensor]], most_cells: int = MOST_CELLS) -> Iterator[Panel]:
     """A panel for each recorded name, in the order in which they stand.
 
     Args:
         moments: what was recorded of one sequence, ``[T, ...]`` by short name, with the weights of each moment of
             training.
+        most_cells: rows and columns of a matrix.
     """
     shown, order = moments[-1], list(KNOWN)
     slots = {_container(name): value.shape[-2] for name, value in shown.items() if _last(name) == "memory"}
@@ -78,7 +79,7 @@ def recorded_panels(moments: Sequence[Mapping[str, Tensor]]) -> Iterator[Panel]:
         values = np.stack([recorded[name].numpy() for recorded in moments])
         container = _container(name)
         axes = axes_of(name, values.shape[2:], slots=slots.get(container), blocks=container in distributed)
-        yield panel(name, values, axes)
+        yield panel(name, values, axes, most_cells=most_cells)
 
 
 def axes_of(name: str, shape: Sequence[int], *, slots: int | None = None, blocks: bool = False) -> tuple[str, ...]:
@@ -104,13 +105,20 @@ def axes_of(name: str, shape: Sequence[int], *, slots: int | None = None, blocks
     return tuple(names)
 
 
-def panel(name: str, values: np.ndarray, axes: Sequence[str], *, wrong: np.ndarray | None = None) -> Panel:
+def panel(
+    name: str,
+    values: np.ndarray,
+    axes: Sequence[str],
+    *,
+    wrong: np.ndarray | None = None,
+    most_cells: int = MOST_CELLS,
+) -> Panel:
     """A panel of values ``[M, T, ...]`` whose axes behind time are called `axes`; `wrong` has the same shape."""
     wide = [axis for axis in axes if axis not in NAMED]
     row, column, *_ = [*wide, "", ""]
     kind = KINDS[len(wide)]
     known = KNOWN.get(_key(name)) or Known(_plain(_key(name)), _group(name, kind), (), "")
-    values_MTKLNW = _arranged(values, axes)
+    values_MTKLNW = _arranged(values, axes, most_cells)
     sizes = zip(wide, values_MTKLNW.shape[4:], values.shape[values.ndim - len(wide) :], strict=False)
     cut = [f"the first {shown} of {size} {axis}s" for axis, shown, size in sizes if shown < size]
     return Panel(
@@ -123,16 +131,16 @@ def panel(name: str, values: np.ndarray, axes: Sequence[str], *, wrong: np.ndarr
         lanes=tuple(_lane_labels(axes, values.shape[2:])[:MOST_LANES]),
         axes=(row, column),
         limits=_limits(values_MTKLNW, of_gates=known.group == GATES),
-        wrong_MTKLNW=None if wrong is None else _arranged(wrong, axes),
+        wrong_MTKLNW=None if wrong is None else _arranged(wrong, axes, most_cells),
     )
 
 
-def _arranged(values: np.ndarray, axes: Sequence[str]) -> np.ndarray:
+def _arranged(values: np.ndarray, axes: Sequence[str], most_cells: int) -> np.ndarray:
     """``[M, T, ...]`` as ``[M, T, K, L, N, W]``, cut to what a panel can show."""
     values = values if "block" in axes else np.expand_dims(values, 2)
     wide = sum(axis not in NAMED for axis in axes)
     sizes = (*values.shape[values.ndim - wide :], 1, 1)[:2]
-    most = MOST_CELLS if wide == 2 else MOST_ROWS
+    most = most_cells if wide == 2 else MOST_ROWS
     return values.reshape(*values.shape[:3], -1, *sizes)[:, :, :, :MOST_LANES, :most, :most]
 
 

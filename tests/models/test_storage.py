@@ -227,7 +227,7 @@ FUTURE = {"torchmann": "99.0.0", "torch": "9.0"}
             "unknown writing policy 'os.system'",
         ),
         (lambda path: rewritten(path, config=None), "holds no model"),
-        (without_a_tensor, r"does not fit the model that it describes: cell\.readout\.linear\.bias"),
+        (without_a_tensor, r"does not fit the model: cell\.readout\.linear\.bias"),
         (lambda path: rewritten(path, config=config_of(path) | {"width": 4}), "does not fit the model"),
     ],
 )

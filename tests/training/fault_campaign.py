@@ -30,8 +30,9 @@ SMALL = (
     "--batch_size 2 --iterations 24 --log_every 3 --evaluate_every 4 --evaluation_batches 1 --evaluation_batch_size 3"
 )
 RUNS = {
-    "noise, refreshing, curriculum": "--task copy --task.bits 2 --task.max_length 4 --model armin --model.hidden_size 6 "
-    "--model.slots 3 --model.zoneout_keep 0.9 --refresh_probability 0.3 --curriculum length=loss:1:2",
+    "noise, refreshing, curriculum": "--task copy --task.bits 2 --task.max_length 4 --model armin "
+    "--model.hidden_size 6 --model.slots 3 --model.zoneout_keep 0.9 --refresh_probability 0.3 "
+    "--curriculum length=loss:1:2",
     "stream in chunks, cached writing": "--task markov --task.symbols 4 --task.steps 6 --task.length 200 --model ntm "
     "--model.hidden_size 6 --model.slots 3 --model.width 4 --model.writing cached:4 --truncate 4",
     "patience": "--task recall --model lstm --model.hidden_size 6 --patience 3 --optimiser rmsprop",

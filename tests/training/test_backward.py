@@ -94,7 +94,7 @@ def test_the_gradient_ends_where_a_chunk_begins() -> None:
 
 
 def test_chunks_in_which_nothing_is_asked_have_no_graph() -> None:
-    """Of ten vectors, then ten answers, the first chunks need no memory for a backward pass; with refreshing they do."""
+    """Ten vectors, then ten answers: the first chunks keep nothing for a backward pass, but with refreshing they do."""
     task = tasks.make("copy", bits=2, min_length=10, max_length=10)
     model, seen = model_of(task, "lstm"), []
     model.register_forward_hook(lambda *_: seen.append(torch.is_grad_enabled()))
@@ -216,7 +216,7 @@ def test_the_penalty_of_a_step_is_taken_once() -> None:
         torch.testing.assert_close(value, byhand.get(name, torch.zeros_like(value)), rtol=1e-4, atol=1e-6)
 
 
-def test_penalties_are_measured(tmp_path: Any) -> None:
+def test_penalties_are_measured() -> None:
     model = penalised_model()
     settings = tiny_settings(iterations=2)
     measurements = list(Training(model, COPY, torch.optim.SGD(model.parameters(), lr=0.1), settings))
@@ -228,5 +228,5 @@ def test_a_task_without_step_losses_cannot_be_cut() -> None:
         def divisor(self, batch: Batch) -> Tensor:
             return Task.divisor(self, batch)
 
-    with pytest.raises(TypeError, match="OnlyLoss must define step_loss and divisor to be trained .* in chunks"):
+    with pytest.raises(TypeError, match=r"OnlyLoss must define step_loss and divisor to be trained .* in chunks"):
         passed(model_of(COPY), OnlyLoss(bits=3), truncate=2)

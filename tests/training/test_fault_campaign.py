@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-TINY = "--task copy --task.bits 2 --task.max_length 3 --model lstm --model.hidden_size 6 --batch_size 2".split()
+TINY = "--task copy --task.bits 2 --task.max_length 3 --model lstm --model.hidden_size 6 --batch_size 2"
 
 
 def test_a_short_campaign() -> None:
-    """In a process of its own, because it forks before anything has been computed; `fault_campaign` has the long one."""
+    """In a process of its own, for it forks before anything has been computed; `fault_campaign` has the long one."""
     line = [sys.executable, "-m", "tests.training.fault_campaign", "--kills", "5", "--seed", "3"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -27,7 +27,18 @@ def test_a_short_campaign() -> None:
 
 def start(path: Path, *flags: str) -> subprocess.Popen[str]:
     """``python -m torchmann train`` in a process of its own, when its third checkpoint is there."""
-    line = [sys.executable, "-m", "torchmann", "train", *TINY, "--checkpoint_every", "1", "--output", str(path), *flags]
+    line = [
+        sys.executable,
+        "-m",
+        "torchmann",
+        "train",
+        *TINY.split(),
+        "--checkpoint_every",
+        "1",
+        "--output",
+        str(path),
+        *flags,
+    ]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + 60
     while not (path / "checkpoints" / "00000003.safetensors").exists():
@@ -55,7 +66,17 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     if mounted.returncode:
         pytest.skip("no mounting here")
     try:
-        line = [sys.executable, "-m", "torchmann", "train", *TINY, "--iterations", "400", "--checkpoint_every", "1"]
+        line = [
+            sys.executable,
+            "-m",
+            "torchmann",
+            "train",
+            *TINY.split(),
+            "--iterations",
+            "400",
+            "--checkpoint_every",
+            "1",
+        ]
         more = ["--keep_every", "1", "--log_every", "1", "--output", str(small / "run")]
         done = subprocess.run([*line, *more], capture_output=True, text=True, timeout=120)
         assert done.returncode == 1

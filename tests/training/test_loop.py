@@ -7,6 +7,7 @@ import pytest
 import torch
 from tests.training.tiny import tiny_config, tiny_settings
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchmann.core import OptionError
 from torchmann.tasks import Batch, Copy, Score, Task
@@ -111,6 +112,15 @@ def test_an_interruption_ends_after_the_iteration_under_way() -> None:
     assert [m.split for m in seen if m.iteration == 4] == ["train", "validation"], "what the iteration would have had"
 
 
+def test_what_had_ended_anyway_was_not_interrupted() -> None:
+    run = training(iterations=3)
+    run.interrupt()
+    run.step()
+    run.step()
+    list(run)
+    assert run.stopped == "iterations"
+
+
 def test_a_loss_that_is_not_finite_is_an_error_that_names_the_iteration() -> None:
     class Breaks(Halves):
         def batch(self, index: int, batch_size: int, *, seed: int, split: str = "train") -> Batch:
@@ -174,6 +184,34 @@ def test_validation_does_not_change_what_is_learnt() -> None:
         list(Training(model, task, config.build_optimiser(model), config.settings))
         results.append(model.state_dict())
     assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])
+
+
+class Reads(TorchDispatchMode):
+    """Keeps the types of all numbers that Python reads from tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.types: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is torch.ops.aten._local_scalar_dense.default:
+            self.types.add(args[0].dtype)
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_step_reads_nothing_that_was_computed() -> None:
+    """On a GPU such a read would wait for it. The lengths of a batch are read; they are drawn and kept on the CPU."""
+    config = tiny_config("dnc", refresh_probability=0.3, log_every=1)
+    task = config.build_task()
+    model = config.build_model(task)
+    run = Training(model, task, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), config.settings)
+    with Reads() as reads:
+        for _ in range(2):
+            run.step()
+    assert reads.types == {torch.int64}
+    with Reads() as reads:
+        run.tally.means()
+    assert reads.types != {torch.int64}
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ from torchmann.training.processes import Processes
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m"]
 
 
+TINY = "--task copy --task.max_length 3 --model lstm --model.hidden_size 8 --evaluate_every 4 --log_every 2"
+
+
 def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run([*LAUNCHER, *arguments], env=environment, capture_output=True, text=True, timeout=120)
@@ -77,11 +80,8 @@ def test_one_process_keeps_what_it_has() -> None:
 @pytest.mark.slow
 def test_the_command_under_torchrun(tmp_path: Path) -> None:
     """Started, resumed to a new limit, and the same as one process; the first process alone prints and writes."""
-    sizes = (
-        "--task copy --task.max_length 3 --model lstm --model.hidden_size 8 --evaluate_every 4 --log_every 2".split()
-    )
     run = tmp_path / "run"
-    done = launch("torchmann", "train", *sizes, "--batch_size", "3", "--iterations", "4", "--output", str(run))
+    done = launch("torchmann", "train", *TINY.split(), "--batch_size", "3", "--iterations", "4", "--output", str(run))
     assert done.returncode == 0, done.stderr
     assert len(re.findall("Done after 4 iterations", done.stdout)) == 1
     done = launch("torchmann", "train", "--resume", str(run), "--iterations", "8")

@@ -263,6 +263,16 @@ def test_two_processes_cannot_train_one_run(tmp_path: Path, monkeypatch: pytest.
     assert resume_run(run.path, stream=io.StringIO()).stopped == "iterations"
 
 
+def test_what_a_killed_process_left_is_put_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = interrupted(tmp_path / "run", monkeypatch)
+    run.pictures.rmdir()
+    leftovers = [run.path / ".config.yaml.unfinished", run.checkpoints.directory / ".00000009.safetensors.unfinished"]
+    for leftover in leftovers:
+        leftover.write_bytes(b"hal")
+    resume_run(run.path, stream=io.StringIO())
+    assert run.pictures.is_dir() and not any(leftover.exists() for leftover in leftovers)
+
+
 def test_another_version_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = interrupted(tmp_path / "run", monkeypatch)
     monkeypatch.setattr("torch.__version__", "9.9")

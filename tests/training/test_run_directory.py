@@ -54,6 +54,12 @@ def test_a_run_is_not_overwritten_by_accident(tmp_path: Path) -> None:
     assert again.measurements() == [] and (tmp_path / "notes.txt").read_text() == "mine"
 
 
+def test_a_process_killed_while_it_made_the_directory_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / ".config.yaml.unfinished").write_text("half")
+    assert create(tmp_path).config() == tiny_config()
+    assert not (tmp_path / ".config.yaml.unfinished").exists()
+
+
 def test_a_directory_that_is_no_run_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(OptionError, match="is not empty and holds no run"):
@@ -113,10 +119,10 @@ def test_damage_is_named(tmp_path: Path) -> None:
         run.load_weights(model)
     run.save_weights(model)
     other = tiny_config("lstm").build_model(config.build_task())
-    with pytest.raises(DataError, match=r"model\.safetensors does not fit the model of config\.yaml"):
+    with pytest.raises(DataError, match=r"model\.safetensors does not fit the model: "):
         run.load_weights(other)
     (run.path / "model.safetensors").write_bytes(b"cut")
-    with pytest.raises(DataError, match=r"model\.safetensors does not fit"):
+    with pytest.raises(DataError, match=r"model\.safetensors is damaged"):
         run.load_weights(model)
     (run.path / "metrics.jsonl").write_text("{}\n")
     with pytest.raises(DataError, match="holds a line that is no measurement"):

@@ -1,4 +1,4 @@
-"""What `test_processes.py` runs under torchrun: the runs of `CONFIGS`, one after the other, with half the batch each."""
+"""What `test_processes.py` runs under torchrun: the runs of `CONFIGS` one by one, with half the batch each."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from torchmann.cli.dry_run import show_dry_run
 from torchmann.cli.parser import Parser
 from torchmann.cli.report import report
 from torchmann.cli.train_flags import RESUMED, parse_train
+from torchmann.cli.trained import opened
 from torchmann.training import Outcome, resume_run, train_run
 
 
@@ -39,7 +40,7 @@ def resume(arguments: Sequence[str]) -> Outcome:
     parser.add_argument("--iterations", type=int, help="A new limit, to train on where the old one was reached.")
     parser.add_argument("--max_seconds", type=float, help="A new limit; the seconds of earlier sessions count.")
     parsed = parser.parse_args(list(arguments))
-    return resume_run(parsed.resume, iterations=parsed.iterations, max_seconds=parsed.max_seconds)
+    return resume_run(opened(parsed.resume).path, iterations=parsed.iterations, max_seconds=parsed.max_seconds)
 
 
 def _finished(outcome: Outcome) -> int:

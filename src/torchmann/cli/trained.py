@@ -10,7 +10,27 @@ import torch
 from torchmann.analysis.run_pictures import FORMATS
 from torchmann.cli.parser import Parser
 from torchmann.cli.report import draw, table
+from torchmann.cli.train_flags import parse_train
+from torchmann.core.errors import DataError, OptionError
 from torchmann.training import RunDirectory, evaluate_finally, load_run
+from torchmann.training.run_directory import CONFIG
+
+
+def opened(path: str) -> RunDirectory:
+    """The run in a directory, once its configuration is proved to be one that could be typed.
+
+    Raises:
+        DataError: there is no run, or its configuration is damaged.
+    """
+    directory = RunDirectory.open(path)
+    file = directory.path / CONFIG
+    try:
+        parse_train(["--config", str(file)])
+    except OptionError as error:
+        reason = str(error).removeprefix(f"--config {file} ")
+        raise DataError(f"{file} is not the configuration of a run: {reason}") from error
+    directory.config()
+    return directory
 
 
 def evaluate(arguments: Sequence[str]) -> int:
@@ -20,7 +40,7 @@ def evaluate(arguments: Sequence[str]) -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="Where the model runs.")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads.")
     parsed = parser.parse_args(list(arguments))
-    config, task, model = load_run(RunDirectory.open(parsed.run))
+    config, task, model = load_run(opened(parsed.run))
     settings = replace(config.settings, device=parsed.device, threads=parsed.threads)
     torch.set_num_threads(settings.threads)
     print(table(evaluate_finally(model, task, settings)))
@@ -38,5 +58,5 @@ def show(arguments: Sequence[str]) -> int:
     parser.add_argument("--format", choices=FORMATS, default="png", help="Of the pictures; pdf and svg are for print.")
     parser.add_argument("--dpi", type=int, default=150, help="Dots per inch of the pictures; 300 is for print.")
     parsed = parser.parse_args(list(arguments))
-    draw(RunDirectory.open(parsed.run), format=parsed.format, dpi=parsed.dpi)
+    draw(opened(parsed.run), format=parsed.format, dpi=parsed.dpi)
     return 0

@@ -121,6 +121,9 @@ def _checked_inputs(theirs: SourceModel, inputs: Arrays, noise: Arrays) -> int:
     batch_size = next((own for _, own in lengths.values()), 1)
     shapes = {name: (lengths.get(name, (1, 1))[0], batch_size, theirs.model.input_size) for name in theirs.inputs}
     check_arrays(f"input of {theirs.source}", inputs, shapes)
+    if not all(value.is_floating_point() for value in inputs.values()):
+        dtypes = ", ".join(str(value.dtype) for value in inputs.values())
+        raise DataError(f"the input of {theirs.source} must be floats, got {dtypes}.")
     unknown = sorted(set(noise) - set(theirs.noises))
     if unknown:
         raise DataError(

@@ -100,8 +100,32 @@ def load(
     except (TypeError, ValueError) as error:
         reason, here = " ".join(str(error).split()), __version__
         raise DataError(f"{path} holds a model that torchmann {here} cannot make: {reason}") from error
-    _fill(model, tensors, path)
+    fill(model, tensors, path)
     return model.to(device=device, dtype=dtype)
+
+
+def fill(model: nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:
+    """Give a model on the CPU the numbers that a file holds, in their own precision.
+
+    Args:
+        model: is filled.
+        tensors: by name, as its `state_dict`.
+        path: of the file, for the error.
+
+    Raises:
+        DataError: they are those of another model.
+    """
+    own = model.state_dict(keep_vars=True)
+    wanted, there = _shapes(own), _shapes(tensors)
+    differing = [name for name in wanted | there if wanted.get(name) != there.get(name)]
+    if differing:
+        names = ", ".join(differing[:3]) + (f" and {len(differing) - 3} more" if differing[3:] else "")
+        raise DataError(f"{path} does not fit the model: {names} are missing, surplus or of another shape.")
+    precisions = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
+    if len(precisions) == 1:
+        model.to(precisions.pop())  # the buffers that are not stored, too
+    for name, tensor in own.items():
+        tensor.data = tensors[name]
 
 
 def _name_of(model: nn.Module) -> str:
@@ -152,20 +176,6 @@ def _check_format(path: str | Path, values: Mapping[str, Any]) -> None:
             f"{path} was written by torchmann {values['versions']['torchmann']} in format {values['format']}, and this "
             f"is torchmann {__version__}, which reads format {FORMAT}: upgrade torchmann."
         )
-
-
-def _fill(model: nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:
-    """Give `model` the stored numbers in their own precision."""
-    own = model.state_dict(keep_vars=True)
-    wanted, there = _shapes(own), _shapes(tensors)
-    differing = [name for name in wanted | there if wanted.get(name) != there.get(name)]
-    if differing:
-        raise DataError(f"{path} does not fit the model that it describes: {', '.join(differing)}.")
-    precisions = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
-    if len(precisions) == 1:
-        model.to(precisions.pop())  # the buffers that are not stored, too
-    for name, tensor in own.items():
-        tensor.data = tensors[name]
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

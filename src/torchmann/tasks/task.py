@@ -98,7 +98,8 @@ class Task(ABC):
         metric: name of the primary score; higher is better.
         story_steps: most steps before the first answer, from which a writing interval may be derived; None: unknown.
         presets: the papers' exact variants: name -> constructor keywords.
-        references: where the task comes from, keys of `torchmann.core.references.REFERENCES`; so are the presets' names.
+        references: where the task comes from, as keys of `REFERENCES` in `torchmann.core.references`; the names of
+            the presets are such keys, too.
     """
 
     input_kind: Literal["vector", "tokens"]

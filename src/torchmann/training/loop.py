@@ -190,12 +190,12 @@ class Training:
             self.tally.load_state_dict(state["tally"], self.device)
             if self.curriculum is not None:
                 self.curriculum.load_state_dict(state["curriculum"])
-        except (RuntimeError, ValueError, KeyError) as error:
+            self.best = BestScore(**state["best"])
+            self.iteration, self._seconds_before, self._started = state["iteration"], state["seconds"], None
+            ended = state["stopped"] in ("solved", "patience")
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())
             raise DataError(f"the stored state is not that of this model and optimiser: {reason}") from error
-        self.best = BestScore(**state["best"])
-        self.iteration, self._seconds_before, self._started = state["iteration"], state["seconds"], None
-        ended = state["stopped"] in ("solved", "patience")
         self.stopped = state["stopped"] if ended else self._limits()[0]
 
     def _limits(self) -> tuple[str | None, bool]:

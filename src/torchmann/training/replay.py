@@ -46,12 +46,11 @@ def load_case(path: str | Path, *, device: Literal["cpu", "cuda"] | None = None)
         settings = config.settings if device is None else replace(config.settings, device=device)
         task = config.build_task()
         # Its fields may be more than those of a `Batch`, so one is drawn to be filled in.
-        batch = replace(task.batch(0, 1, seed=settings.seed), **tree["batch"])
+        batch, state = replace(task.batch(0, 1, seed=settings.seed), **tree["batch"]), tree["state"]
     except (KeyError, TypeError) as error:
         raise DataError(f"{path} was written by another version of torchmann: {error}.") from error
     model = config.build_model(task)
     training = Training(model, giving(task, batch), config.build_optimiser(model), settings)
-    state = tree["state"]
     if settings.device != config.settings.device:  # each kind of device has generators of its own
         state["backward"]["noise"] = training.backward.noise.get_state()
     training.load_state_dict(state)

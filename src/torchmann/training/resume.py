@@ -9,11 +9,14 @@ from typing import Any, TextIO
 
 import yaml  # type: ignore[import-untyped]
 
-from torchmann.core.errors import OptionError
+from torchmann.core.errors import DataError, OptionError
 from torchmann.training.config import Config
 from torchmann.training.loop import Training
 from torchmann.training.run import Outcome, only_writer, stream_of, train_in, training_of
 from torchmann.training.run_directory import EVALUATION, RunDirectory, versions
+
+PARTS = {"training", "config", "processes", "versions", "metrics_bytes"}
+"""Of a checkpoint."""
 
 FREE = {"iterations", "max_seconds", "solved_at", "patience", "checkpoint_every", "keep_every", "tensorboard"}
 """Settings that may differ from those of the checkpoint: they decide when to stop and what to keep, and no number."""
@@ -64,6 +67,8 @@ def restore(training: Training, directory: RunDirectory, config: Config, stream:
         tell(f"{directory.path} has no checkpoint yet: it starts from the beginning.")
         checkpoint = {"metrics_bytes": 0}
     else:
+        if not isinstance(checkpoint, dict) or not checkpoint.keys() >= PARTS:
+            raise DataError(f"{directory.checkpoints.directory} holds a file that is no checkpoint of a run.")
         check(checkpoint, directory, config, training.processes.count)
         training.load_state_dict(checkpoint["training"])
         if training.stopped and (directory.path / EVALUATION).is_file():

@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 import yaml  # type: ignore[import-untyped]
-from safetensors import SafetensorError
 from torch import nn
 
 import torchmann
 from torchmann.core.atomic import clear_unfinished, unfinished, write_atomically, writing
 from torchmann.core.errors import DataError, OptionError
+from torchmann.core.packing import unpack
+from torchmann.models.storage import fill, packed
 from torchmann.training.checkpoint import Checkpoints
 from torchmann.training.config import Config
 from torchmann.training.loop import Measurement
@@ -143,7 +143,8 @@ class RunDirectory:
         try:
             return Config.from_dict(yaml.safe_load((self.path / CONFIG).read_text(encoding="utf-8")))
         except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())
+            reason = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
+            reason = reason.removesuffix(".")
             raise DataError(f"{self.path / CONFIG} is not the configuration of a run: {reason}.") from error
 
     def record(self, measurement: Measurement) -> None:
@@ -174,16 +175,15 @@ class RunDirectory:
     def measurements(self) -> list[Measurement]:
         """All that was recorded, in order; a last line that a crash cut short is passed over."""
         path = self.path / METRICS
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
         try:
-            return [Measurement(**json.loads(line)) for line in lines if line.endswith("\n")]
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+            return [_measurement(**json.loads(line)) for line in lines if line.endswith("\n")]
         except (ValueError, TypeError) as error:
             raise DataError(f"{path} holds a line that is no measurement: {error}.") from error
 
     def save_weights(self, model: nn.Module) -> None:
-        """Replace the stored weights."""
-        tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-        self.write(WEIGHTS, safetensors.torch.save(tensors))
+        """Replace the stored model, a file that `torchmann.load` reads too."""
+        self.write(WEIGHTS, packed(model))
 
     def load_weights(self, model: nn.Module) -> None:
         """Fill `model` with the stored weights.
@@ -192,13 +192,9 @@ class RunDirectory:
             DataError: there are none, they are damaged, or they belong to another model.
         """
         path = self.path / WEIGHTS
-        try:
-            model.load_state_dict(safetensors.torch.load(path.read_bytes()))
-        except FileNotFoundError as error:
-            raise DataError(f"{path} does not exist: the run stopped before its first evaluation.") from error
-        except (SafetensorError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"{path} does not fit the model of {CONFIG}: {reason}") from error
+        if not path.exists():
+            raise DataError(f"{path} does not exist: the run stopped before its first checkpoint.")
+        fill(model, unpack(path)[0], path)
 
     def write(self, name: str, content: str | bytes) -> None:
         """Write or replace a file of the run in one move."""
@@ -231,6 +227,12 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
+
+
+def _measurement(split: str, iteration: int, seconds: float, loss: float | None, scores: dict[str, Any]) -> Measurement:
+    if not isinstance(iteration, int) or not isinstance(seconds, int | float) or not isinstance(scores, dict):
+        raise TypeError(f"iteration {iteration!r}, seconds {seconds!r}, scores {scores!r}")
+    return Measurement(split, iteration, seconds, math.nan if loss is None else loss, scores)
 
 
 def _json(content: Any, indent: int | None = 2) -> str:

@@ -103,7 +103,7 @@ class Page {
         other.kind === "raster" &&
         BESIDE.includes(last(other.name)) &&
         container(other.name) === container(panel.name) &&
-        other.numbers.shape[4] === panel.numbers.shape[4],
+        other.numbers.shape[4] >= panel.numbers.shape[4], // an image may be cut
     );
     return new MatrixPanel(panel, this, beside);
   }

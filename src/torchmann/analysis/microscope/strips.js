@@ -81,7 +81,7 @@ class Axis {
       if (!here && (step % every || hidden)) continue;
       pen.fillStyle = themed(here ? "ink" : "muted");
       pen.font = `${here ? "bold " : ""}11px system-ui, sans-serif`;
-      pen.fillText(step, (step + 0.5) * wide, 14);
+      pen.fillText(step, Math.max(4, Math.min((step + 0.5) * wide, width - 10)), 14);
     }
   }
 

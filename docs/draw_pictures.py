@@ -131,7 +131,7 @@ def draw_microscope() -> None:
         page = Path(run, "pictures", "microscope.html").as_uri()
         flags = "--headless=new --no-sandbox --hide-scrollbars --window-size=1280,980 --virtual-time-budget=5000"
         subprocess.run(["chromium", *flags.split(), f"--screenshot={picture}", f"{page}#step=10"], check=True)
-    coarse = Image.open(picture).convert("RGB").point(lambda value: min(255, 6 * round(value / 6)))
+    coarse = Image.open(picture).convert("RGB").point(lambda value: 5 * round(value / 5))
     coarse.save(picture, optimize=True)  # looks the same, and takes less room
 
 

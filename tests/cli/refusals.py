@@ -1,4 +1,4 @@
-"""What every bad input must meet with: one line on standard error, a status that is not 0, and no change on the disk."""
+"""What every bad input meets with: one line on standard error, a status that is not 0, and no change on the disk."""
 
 from __future__ import annotations
 

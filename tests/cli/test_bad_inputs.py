@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from tests.cli.refusals import content, refuses, train, workplace
 
 TABLE = (Path(__file__).parent / "bad_lines.txt").read_text(encoding="utf-8").splitlines()
@@ -29,13 +28,13 @@ CONFIGS = [
     ("seed: 1", "name a task with --task"),
     ("task: {bits: 3}", "name a task with --task"),
     ("task: {name: copi}", "unknown task 'copi': did you mean 'copy'?"),
-    ("task: {name: [copy]}", "unknown task ['copy']"),
-    ("task: {name: 3}", "unknown task 3"),
+    ("task: {name: [copy]}", "unknown task \"['copy']\""),
+    ("task: {name: 3}", "unknown task '3'"),
     ("task: {name: copy, bitz: 3}", "unknown flag --task.bitz: did you mean --task.bits?"),
     ("task: {name: copy, bits: three}", "--task.bits: expected int, got three"),
     ("task: {name: copy, bits: 0}", "bits must be an integer of at least 1, got 0"),
     ("task: {name: copy}\nmodel: {name: dncc}", "unknown model 'dncc': did you mean 'dnc'?"),
-    ("task: {name: copy}\nmodel: {name: null}", "unknown model None"),
+    ("task: {name: copy}\nmodel: {name: null}", "unknown model 'None'"),
     ("task: {name: copy}\nmodel: {name: dnc, slotz: 3}", "unknown flag --model.slotz: did you mean --model.slots?"),
     ("task: {name: copy}\nmodel: {name: dnc, slots: [3]}", "--model.slots: expected int, got [3]"),
     ("task: {name: copy}\nmodel: {name: dnc, preset: papr}", "unknown preset of DNC 'papr': did you mean 'paper'?"),
@@ -43,13 +42,13 @@ CONFIGS = [
     ("task: {name: copy}\noptimiser: {name: adam, lr: fast}", "--optimiser.lr: expected float, got fast"),
     ("task: {name: copy}\nbatchsize: 3", "unknown flag --batchsize: did you mean --batch_size?"),
     ("task: {name: copy}\nbatch_size: 0", "batch_size must be an integer of at least 1, got 0"),
-    ("task: {name: copy}\nbatch_size: null", "--batch_size: expected int, got None"),
+    ("task: {name: copy}\nbatch_size: null", "batch_size must be an integer of at least 1, got None"),
     ("task: {name: copy}\nclip: hard", "--clip: expected one of 'none', 'value', 'tensor', 'global', got hard"),
     ("task: {name: copy}\nanneal: 3", "--anneal: expected tuple, got 3"),
     ("task: {name: copy}\nanneal: [temperature]", "annealing is written NAME=SCHEDULE"),
     ("task: {name: copy}\nresume: run", "resume is a flag for the command line"),
     ("task: {name: copy}\noutput: full", "full is not empty and holds no run"),
-    ("task: {name: copy}\nconfig: other.yaml", "unknown flag --config"),
+    ("task: {name: copy}\nconfig: other.yaml", "--config: File does not exist"),
 ]
 
 

@@ -15,11 +15,11 @@ from torchmann.cli import main
 from torchmann.cli.train_flags import parse_train
 from torchmann.training import Config
 
-RUN = "train --task copy --task.min_length 6 --model dnc --solved_at 0.9 --iterations 1000".split()
+RUN = "train --task copy --task.min_length 6 --model dnc --solved_at 0.9 --iterations 1000"
 
 
 def test_the_printed_configuration_is_that_of_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    line = [*RUN, "--model.preset", "uw", "--anneal", "a.b=linear:1:0.1:20", "--optimiser.eps", "1e-10"]
+    line = [*RUN.split(), "--model.preset", "uw", "--anneal", "a.b=linear:1:0.1:20", "--optimiser.eps", "1e-10"]
     assert main([*line, "--print-config"]) == 0
     file = tmp_path / "config.yaml"
     file.write_text(capsys.readouterr().out)
@@ -50,7 +50,7 @@ def test_a_dry_run_shows_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main([*RUN, "--dry-run", "--output", "run"]) == 0
+    assert main([*RUN.split(), "--dry-run", "--output", "run"]) == 0
     text = capsys.readouterr().out
     assert re.search(r"body\.cell\.interface +LinearInterface +4,680\n  total +27,950\n", text)
     assert re.search(r"  inputs +\[14, 16, 8\] +torch\.float32\n", text)
@@ -61,5 +61,5 @@ def test_a_dry_run_shows_and_writes_nothing(
 
 
 def test_a_dry_run_finds_mistakes_as_the_run_would(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*RUN, "--dry-run", "--model.similarity", "cosin"]) == 2
+    assert main([*RUN.split(), "--dry-run", "--model.similarity", "cosin"]) == 2
     assert "unknown similarity 'cosin': did you mean 'cosine'" in capsys.readouterr().err

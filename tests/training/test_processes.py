@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +46,7 @@ def test_two_processes_are_one_with_the_whole_batch(name: str, shared: Path, tmp
     """Losses whose divisor differs from one half to the other, noise, refreshing, chunks, streams."""
     whole = train_run(CONFIGS[name], tmp_path / "whole", stream=io.StringIO()).directory
     both = RunDirectory(shared / name)
-    assert len(both.measurements()) == len(whole.measurements()) == 7 - 2
+    assert len(both.measurements()) == len(whole.measurements()) == 6
     for ours, theirs in zip(both.measurements(), whole.measurements(), strict=True):
         assert ours[:2] == theirs[:2] and ours.loss == pytest.approx(theirs.loss, rel=1e-6)
         assert ours.scores == pytest.approx(theirs.scores, abs=1e-6)
@@ -75,6 +77,22 @@ def test_one_process_keeps_what_it_has() -> None:
     numbers = torch.ones(2)
     assert alone.first and alone.count == 1 and alone.share(5) == slice(0, 5)
     assert alone.add(numbers) is numbers and alone.agree(True, False) == [True, False]
+
+
+@pytest.mark.slow
+def test_all_processes_stop_after_the_same_iteration(tmp_path: Path) -> None:
+    """The launcher hands Ctrl-C on; who hears of it first must not leave the others waiting for its gradients."""
+    run = tmp_path / "run"
+    line = [*LAUNCHER, "torchmann", "train", *TINY.split(), "--iterations", "1000000", "--output", str(run)]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not (run / "metrics.jsonl").exists():
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    told = re.search(r"stopped after iteration (\d+); go on with: torchmann train --resume", out)
+    assert told and int(told[1]) in RunDirectory(run).checkpoints.iterations()
 
 
 @pytest.mark.slow

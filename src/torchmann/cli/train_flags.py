@@ -160,5 +160,5 @@ def _names_in(path: str) -> dict[str, str]:
         raise OptionError(
             f"--config {path} must hold lines 'flag: value', with 'name: ...' below 'task:' and 'model:'."
         )
-    names = {part: values["name"] for part, values in parts.items() if "name" in values}
+    names = {part: str(values["name"]) for part, values in parts.items() if "name" in values}
     return names | ({PRESET: parts["model"]["preset"]} if "preset" in parts["model"] else {})

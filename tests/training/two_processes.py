@@ -18,8 +18,11 @@ STREAM = Choice("markov", {"symbols": 4, "steps": 5, "length": 200})
 
 
 def config(model: str, options: dict[str, object], task: Choice | None = None, **settings: object) -> Config:
-    made = tiny_config(model, batch_size=WHOLE, iterations=5, log_every=2, evaluate_every=2, **settings)
-    return replace(made, model=Choice(model, options), task=task or Choice("copy", {"bits": 2, "max_length": 5}))
+    every = {"log_every": 2, "evaluate_every": 2, "checkpoint_every": 3, "keep_every": 3}
+    made = tiny_config(model, batch_size=WHOLE, iterations=5, **every, **settings)
+    adam = Choice("adam", {"lr": 0.01, "eps": 1e-2})  # the usual eps makes much of a gradient that is only rounding
+    task = task or Choice("copy", {"bits": 2, "max_length": 5})
+    return replace(made, model=Choice(model, options), task=task, optimiser=adam)
 
 
 CONFIGS = {

@@ -6,10 +6,14 @@ import re
 import runpy
 from pathlib import Path
 
-README = Path(__file__).parent.parent / "README.md"
+import pytest
+
+README = Path(__file__).resolve().parent.parent / "README.md"
 
 
-def test_examples_of_the_readme_run(tmp_path: Path) -> None:
+def test_examples_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tests").symlink_to(README.parent / "tests")
+    monkeypatch.chdir(tmp_path)  # an example writes a file
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
     assert len(blocks) >= 6
     script = tmp_path / "readme_examples.py"

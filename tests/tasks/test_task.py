@@ -96,6 +96,7 @@ def test_command_line_is_built_from_the_constructor(name):
         "repeat-copy": ["--task.repeat_scale=2.5"],
         "recall": ["--task.max_queries=null"],
         "babi": ["--task.tasks=[1, 2]", "--task.allow_partial=true"],
+        "markov": ["--task.symbols=4", "--task.regularity=0.5"],
     }[name]
     given = parser.parse_args(arguments).task.as_dict()
     for argument in arguments:

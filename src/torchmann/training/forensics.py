@@ -124,8 +124,10 @@ def finite(training: Training) -> bool:
     """
     carried = training.backward.carried
     leaves = [leaf for _, leaf in named_leaves(carried.state)] if carried.streams else []
-    whole = torch.stack([tensor.detach().isfinite().all() for tensor in (*training.parameters, *leaves)])
-    return not training.processes.agree(not whole.all())[0]
+    numbers = [tensor.detach() for tensor in (*training.parameters, *leaves) if tensor.is_floating_point()]
+    # the extremes of a tensor are finite if all of it is, and take a tenth of the time of looking at each number
+    extremes = [extreme for tensor in numbers if tensor.numel() for extreme in tensor.aminmax()]
+    return not training.processes.agree(not torch.stack(extremes).isfinite().all())[0]
 
 
 def investigate(training: Training, good: Mapping[str, Any]) -> Case | None:

@@ -2,7 +2,7 @@
 
 Paper: "ARMIN: Towards a more efficient and light-weight recurrent memory network".
 Idea: which slot is read is decided by the hidden state alone, without a look at the memory (auto-addressing), and
-what is written takes the place of what was read. So a step costs the same however many slots there are.
+what is written takes the place of what was read. So of a step only the logits over the slots grow with the memory.
 
 Run: python examples/armin.py
 """
@@ -36,13 +36,12 @@ def main() -> None:
     print(f"slots read at the {len(weights_TN)} steps of a sequence: {weights_TN.argmax(-1).tolist()}")
     assert ((weights_TN == 1).sum(-1) == 1).all()
 
-    # One step at a time in evaluation: the time does not grow with the memory.
+    # One step at a time in evaluation: the time hardly grows with the memory.
     print(f"\n{'slots':>8}{'us per step':>14}")
     times = {slots: step_time(slots) for slots in (16, 256, 4096)}
     for slots, microseconds in times.items():
         print(f"{slots:8}{microseconds:14.0f}")
-    assert times[4096] < 3 * times[16]
-    print("\nARMIN remembers what an LSTM has not learnt yet, and 256 times the memory costs about the same step.")
+    print("\nARMIN remembers what an LSTM has not learnt yet, and of its step only the logits grow with the memory.")
 
 
 def trained(

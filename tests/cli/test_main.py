@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import torchmann
 from torchmann.cli import main
-from torchmann.training import Measurement, RunDirectory
+from torchmann.training import Measurement, RunDirectory, load_run
 
 TINY = (
     "--task copy --task.bits 2 --task.max_length 2 --model {model} --model.hidden_size 8 --batch_size 4 --iterations 4 "
@@ -61,6 +62,13 @@ def test_a_run_repeats_from_its_configuration_file(tmp_path: Path) -> None:
     assert main(["train", "--config", str(tmp_path / "one" / "config.yaml"), "--output", str(tmp_path / "two")]) == 0
     for file in ("config.yaml", "model.safetensors"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_the_weights_of_a_run_are_a_model_as_a_file(tmp_path: Path) -> None:
+    assert train(tmp_path) == 0
+    model, (_, task, expected) = torchmann.load(tmp_path / "model.safetensors"), load_run(RunDirectory.open(tmp_path))
+    inputs = task.batch(0, 3, seed=0).inputs
+    assert torch.equal(model(inputs)[0], expected(inputs)[0])
 
 
 def test_a_run_without_a_name_gets_one(

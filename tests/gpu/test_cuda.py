@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -34,3 +35,14 @@ def test_cuda_equals_cpu(name: str) -> None:
         results.append([value.cpu() for value in (output, *state.flatten().values(), *gradients)])
     for cpu, cuda in zip(*results, strict=True):
         torch.testing.assert_close(cuda, cpu, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+@pytest.mark.parametrize(("saved_on", "loaded_on"), [("cuda", "cpu"), ("cpu", "cuda"), ("cuda", "cuda")])
+def test_a_stored_model_goes_to_any_device(saved_on: str, loaded_on: str, tmp_path: Path) -> None:
+    model = tm.DNC(3, 8, slots=5, width=4).to(saved_on)
+    tm.save(model, tmp_path / "model")
+    loaded = tm.load(tmp_path / "model", device=loaded_on).state_dict()
+    assert {value.device.type for value in loaded.values()} == {loaded_on}
+    assert all(torch.equal(value.cpu(), loaded[name].cpu()) for name, value in model.state_dict().items())

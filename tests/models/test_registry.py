@@ -85,3 +85,10 @@ def test_state_and_keywords_reach_the_body() -> None:
 def test_an_option_of_another_model_is_refused() -> None:
     with pytest.raises(TypeError, match="slots"):
         build("lstm", input_kind="vector", input_size=3, output_size=2, hidden_size=4, slots=5)
+
+
+def test_all_parts_are_of_the_dtype_that_is_asked_for() -> None:
+    sizes = {"input_size": 3, "output_size": 2, "hidden_size": 4, "dtype": torch.float64}
+    model = build("lstm", input_kind="tokens", **sizes)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float64}
+    assert model(torch.tensor([[0], [2]]))[0].dtype == torch.float64

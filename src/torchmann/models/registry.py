@@ -82,15 +82,16 @@ def build(
         OptionError: unknown `name` or a bad option.
     """
     make: Any = model_named(name)  # each class has its own keywords
+    at = {name: options[name] for name in ("device", "dtype") if name in options}
     encoder: nn.Module = nn.Identity()
     if input_kind == "tokens":
         require_positive(embedding_size=embedding_size)
-        encoder = nn.Embedding(input_size, embedding_size)
+        encoder = nn.Embedding(input_size, embedding_size, **at)
         nn.init.xavier_uniform_(encoder.weight)
     if "output_size" in inspect.signature(make).parameters:
         options["output_size"] = output_size
     body: Any = make(embedding_size if input_kind == "tokens" else input_size, **options)
-    head = nn.Identity() if "output_size" in options else nn.Linear(body.output_size, output_size)
+    head = nn.Identity() if "output_size" in options else nn.Linear(body.output_size, output_size, **at)
     model = SequenceModel(encoder, body, head)
     sizes = {"input_kind": input_kind, "input_size": input_size, "output_size": output_size}
     model.config = body.config | sizes | {"name": name, "embedding_size": embedding_size}

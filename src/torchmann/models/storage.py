@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from torchmann.core.atomic import write_atomically
-from torchmann.core.errors import DataError, OptionError, unknown_name
+from torchmann.core.errors import DataError, OptionError
 from torchmann.core.packing import pack, unpack
 from torchmann.core.references import references_of
 from torchmann.core.version import __version__
 from torchmann.engines.engine import check_engine
-from torchmann.memories import CachedUniform, DenseFrom, EveryStep, RandomSteps, Uniform
+from torchmann.models.keywords import BY_HAND, decoded, encoded
 from torchmann.models.registry import MODELS, build, model_named
 from torchmann.models.sequence import SequenceModel
 
@@ -26,11 +25,6 @@ FORMAT = 1
 
 BUILD = "build"
 """Stands for `torchmann.models.build` where other files have the name of a model."""
-
-POLICIES = {kind.__name__: kind for kind in (EveryStep, Uniform, CachedUniform, RandomSteps, DenseFrom)}
-"""The writing policies that a file can hold, as the arguments of their constructors."""
-
-_BY_HAND = "store its model.state_dict(), and keep the code that makes the model"
 
 
 def save(model: nn.Module, path: str | Path) -> None:
@@ -56,12 +50,12 @@ def packed(model: nn.Module) -> bytes:
         OptionError: as `save`.
     """
     name = _name_of(model)
-    config = {key: _encoded(key, value) for key, value in vars(model)["config"].items()}
+    config = {key: encoded(key, value) for key, value in vars(model)["config"].items()}
     body: Any = model.body if isinstance(model, SequenceModel) else model
-    with torch.device("meta"):  # the same model without its numbers
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):  # the same model without its numbers
         twin = _make(name, json.loads(json.dumps(config)), body.engine)
     if str(twin) != str(model) or _shapes(twin.state_dict()) != _shapes(model.state_dict()):
-        raise OptionError(f"this {type(model).__name__} has been changed since it was made: {_BY_HAND}.")
+        raise OptionError(f"this {type(model).__name__} has been changed since it was made: {BY_HAND}.")
     values = {
         "format": FORMAT,
         "model": name,
@@ -105,7 +99,7 @@ def load(
 
 
 def fill(model: nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:
-    """Give a model on the CPU the numbers that a file holds, in their own precision.
+    """Give a model the numbers that a file holds, in their own precision.
 
     Args:
         model: is filled.
@@ -125,7 +119,7 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> N
     if len(precisions) == 1:
         model.to(precisions.pop())  # the buffers that are not stored, too
     for name, tensor in own.items():
-        tensor.data = tensors[name]
+        tensor.data = tensors[name].to(tensor.device)
 
 
 def _name_of(model: nn.Module) -> str:
@@ -135,37 +129,15 @@ def _name_of(model: nn.Module) -> str:
     if kind not in names or "config" not in vars(model):
         raise OptionError(
             f"a {kind.__name__} that is not made by a model of torchmann.models or by torchmann.models.build cannot be "
-            f"made again from a file: {_BY_HAND}."
+            f"made again from a file: {BY_HAND}."
         )
     return names[kind]
 
 
 def _make(name: str, config: Mapping[str, Any], engine: str) -> nn.Module:
-    keywords = {key: _decoded(value) for key, value in config.items()}
+    keywords = {key: decoded(value) for key, value in config.items()}
     make: Any = build if name == BUILD else model_named(name)
     return make(**keywords, engine=engine)
-
-
-def _encoded(name: str, value: Any) -> Any:
-    """A keyword in the values that JSON knows."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple):
-        return [_encoded(name, item) for item in value]
-    if type(value) in POLICIES.values():
-        arguments = inspect.signature(type(value)).parameters
-        return {"kind": type(value).__name__} | {each: _encoded(name, getattr(value, each)) for each in arguments}
-    raise OptionError(f"{name}={value!r} is neither a plain value nor one of torchmann's writing policies: {_BY_HAND}.")
-
-
-def _decoded(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    arguments = {name: _decoded(each) for name, each in value.items()}
-    kind = arguments.pop("kind", None)
-    if kind not in POLICIES:
-        raise unknown_name("writing policy", kind, POLICIES)
-    return POLICIES[kind](**arguments)
 
 
 def _check_format(path: str | Path, values: Mapping[str, Any]) -> None:

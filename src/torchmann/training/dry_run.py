@@ -193,11 +193,9 @@ def _bytes(training: Training) -> dict[str, float]:
     weights = sum(tensor.nbytes for tensor in training.model.state_dict().values())
     gradients = sum(parameter.nbytes for parameter in training.parameters if parameter.grad is not None)
     states = [value for state in training.optimiser.state.values() for value in state.values()]
-    return {
-        "weights": weights,
-        "gradients": gradients,
-        "optimiser": sum(value.nbytes for value in states if isinstance(value, Tensor)),
-    }
+    optimiser = sum(value.nbytes for value in states if isinstance(value, Tensor))
+    copied = weights + optimiser  # to go back to where numbers are no longer finite
+    return {"weights": weights, "gradients": gradients, "optimiser": optimiser, "last good state": copied}
 
 
 def _steps(batch: Batch) -> int:

@@ -137,6 +137,8 @@ def survive(name: str, path: Path, log: Path, seconds: float, numbers: random.Ra
         hit = {"kill": [-9], "terminate": [130, -15], "interrupt": [130, -2], "interrupt twice": [130, -2]}
         assert status in hit.get(how, [1]), f"{name}: status {status} after {how}, see {log}: {log.read_text()[-2000:]}"
         seen[how] += 1
+        if (path / "evaluation.json").exists():  # its last file: struck after the end
+            return
         strikes_left -= 1
         if damaged := damage(path, numbers):
             seen[damaged] += 1

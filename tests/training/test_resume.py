@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import re
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,12 @@ def weights(outcome: Outcome) -> bytes:
     return (outcome.directory.path / "model.safetensors").read_bytes()
 
 
+def evaluation(outcome: Outcome) -> dict[str, Any]:
+    """What is in the file, but for the time it took."""
+    content = json.loads((outcome.directory.path / "evaluation.json").read_text())
+    return {name: value for name, value in content.items() if name != "seconds"}
+
+
 class Crash(BaseException):
     """Ends a process at once, as far as a test can."""
 
@@ -105,6 +113,37 @@ def test_a_crashed_run_resumes_to_the_same_numbers(case: str, tmp_path: Path, mo
     assert f"going on with {path} after iteration" in told.getvalue()
     assert lines(resumed) == lines(whole) and weights(resumed) == weights(whole)
     assert resumed.evaluation == whole.evaluation and resumed.iteration == whole.iteration
+
+
+def test_a_crash_at_any_write_is_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before each time that content or a name goes to the disk, from the first file of the run to the last."""
+    short = {"iterations": 3, "log_every": 2, "evaluate_every": 2, "checkpoint_every": 1, "evaluation_batches": 1}
+    config = tiny_config("lstm", **short)
+    whole, fsync, replace_file = train_run(config, tmp_path / "whole", stream=io.StringIO()), os.fsync, Path.replace
+    writes = crash_at = 0
+
+    def count() -> None:
+        nonlocal writes
+        writes += 1
+        if writes == crash_at:
+            raise Crash
+
+    monkeypatch.setattr("os.fsync", lambda descriptor: (count(), fsync(descriptor)))
+    monkeypatch.setattr("pathlib.Path.replace", lambda self, target: (count(), replace_file(self, target)))
+    while True:
+        writes, crash_at, path = 0, crash_at + 1, tmp_path / f"crash {crash_at}"
+        with suppress(Crash):
+            train_run(config, path, stream=io.StringIO())
+        if writes < crash_at:
+            break
+        if not (path / "config.yaml").exists():
+            train_run(config, path, stream=io.StringIO())
+        elif not (path / "evaluation.json").exists():
+            resume_run(path, stream=io.StringIO())
+        again = replace(whole, directory=RunDirectory(path))
+        assert lines(again) == lines(whole) and weights(again) == weights(whole), f"write {crash_at}"
+        assert evaluation(again) == evaluation(whole), f"write {crash_at}"
+    assert crash_at > 25
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -55,7 +55,9 @@ class BitTask(Task):
         drawn = self.draw(batch_size, random_stream(seed, split, index))
         shown_TBC = select_steps(drawn.values_LBC, drawn.input_index_TB)
         asked_TBC = select_steps(drawn.values_LBC, drawn.target_index_TB)
-        answer_mask = (drawn.target_index_TB >= 0) | drawn.target_flags_TBG.bool().any(-1)
+        answer_mask = drawn.target_index_TB >= 0
+        if self.output_size > self.bits:
+            answer_mask = answer_mask | drawn.target_flags_TBG.bool().any(-1)
         return Batch(
             inputs=self._join(shown_TBC, drawn.flags_TBF),
             targets=self._join(asked_TBC, drawn.target_flags_TBG),
@@ -68,6 +70,8 @@ class BitTask(Task):
         )
 
     def _join(self, bits_TBC: Tensor, flags: Tensor) -> Tensor:
+        if not flags.shape[-1]:
+            return bits_TBC
         return torch.cat([flags, bits_TBC] if self.flags_first else [bits_TBC, flags], dim=-1)
 
     def step_loss(self, output_TBO: Tensor, batch: Batch) -> Tensor:

@@ -68,6 +68,8 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on `device`, copied without blocking; ``lengths`` stay on the CPU."""
+        if self.inputs.device == torch.device(device):
+            return self
         tensors: dict[str, Any] = {
             field.name: value.to(device, non_blocking=True)
             for field in fields(self)

@@ -135,10 +135,10 @@ def keep(directory: RunDirectory, training: Training, config: Config) -> None:
     if training.processes.first:
         with resumable(directory):
             content["metrics_bytes"] = directory.settle_metrics()
+            directory.save_weights(training.model)  # first: a run killed in between does the last iterations again
             directory.checkpoints.save(
                 training.iteration, content, best=training.best.iteration, keep_every=config.settings.keep_every
             )
-            directory.save_weights(training.model)
 
 
 def finish(directory: RunDirectory, training: Training, settings: Settings, seconds: float) -> dict[str, Evaluation]:

@@ -29,6 +29,7 @@ from torchmann import tasks
 from torchmann.training import Settings, Training
 
 BLOCK = 20
+SETS = 5
 SIZES = ((64, 10), (128, 20), (256, 20), (256, 50), (512, 20))
 """Hidden units, and vectors to copy; a sequence has twice as many steps and two more."""
 
@@ -81,21 +82,29 @@ def microseconds(block: Callable[[], object]) -> float:
     return (time.thread_time() - started) / BLOCK * 1e6
 
 
+def measured(hidden_size: int, length: int, rounds: int) -> dict[str, list[float]]:
+    """The times of all blocks by contestant; models are made anew `SETS` times, for their place in memory matters."""
+    times: dict[str, list[float]] = {}
+    for _ in range(SETS):
+        blocks = contestants(hidden_size, length)
+        for number in range(rounds + 2):
+            for name, block in blocks.items():
+                time_of_block = microseconds(block)
+                if number >= 2:  # the first ones warm up
+                    times.setdefault(name, []).append(time_of_block)
+    return times
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=41)
+    parser.add_argument("--rounds", type=int, default=11)
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, 1 thread, batch 1, {rounds} rounds of {BLOCK} iterations, us an iteration")
+    print(f"torch {torch.__version__}, 1 thread, batch 1, {SETS} x {rounds} rounds of {BLOCK} iterations, us an iteration")
     print("hidden  steps    bare  bare with batches  Training   not bare   not bare with batches")
     for hidden_size, length in SIZES:
-        blocks = contestants(hidden_size, length)
-        times: dict[str, list[float]] = {name: [] for name in blocks}
-        for _ in range(rounds + 2):
-            for name, block in blocks.items():
-                times[name].append(microseconds(block))
-        bare, batches, ours = (statistics.median(values[2:]) for values in times.values())  # without warming up
+        bare, batches, ours = (statistics.median(times) for times in measured(hidden_size, length, rounds).values())
         shares = f"{1 - bare / ours:10.1%} {1 - batches / ours:23.1%}"
         print(f"{hidden_size:6} {2 * length + 2:6} {bare:7.0f} {batches:18.0f} {ours:9.0f} {shares}")
 

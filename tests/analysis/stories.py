@@ -13,6 +13,7 @@ class Stories(Task):
     """Row b is b + 1 times "mary", then "-", at which "mary" is the answer."""
 
     input_kind = "tokens"
+    target_kind = "classes"
     input_size = output_size = 4
     metric = "word_accuracy"
     vocabulary = ("<pad>", "mary", "john", "-")

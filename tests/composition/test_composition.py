@@ -35,6 +35,7 @@ class Numbers(Task):
     """Random numbers to answer and to reproduce: real inputs have no alphabet to share, so the output is widened."""
 
     input_kind = "vector"
+    target_kind = "values"
     input_size, output_size, refresh_size, metric = INPUT, OUTPUT, INPUT, "none"
 
     def batch(self, index: int, batch_size: int, *, seed: int, split: str = "train") -> Batch:

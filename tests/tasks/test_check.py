@@ -120,7 +120,7 @@ class Wider(tasks.Copy):
         (ScoresPadding, "must depend on the answered steps only"),
         (MetricMissing, "scores must contain the metric 'accuracy'"),
         (Generous, "a wrong output must score bit_accuracy below 1"),
-        (Wider, r"longer\(\)\['wider'\] must have the sizes"),
+        (Wider, r"longer\(\)\['wider'\] must have the kinds, sizes"),
     ],
 )
 def test_broken_tasks(cls, message):

@@ -26,6 +26,7 @@ class Marked(Task):
     loss_then: float = 0.0  # is added to the loss of that iteration
 
     input_kind = "vector"
+    target_kind = "bits"
     input_size = output_size = 1
     metric = "output"
 

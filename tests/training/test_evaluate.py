@@ -108,6 +108,7 @@ class Counted(StreamTask):
     """Each of two rows is asked for the number of the step, which only a model that carries its state knows."""
 
     input_kind = "vector"
+    target_kind = "values"
     input_size = output_size = 1
     metric = "right"
 

@@ -19,6 +19,7 @@ class Halves(Task):
     """Answer twice the input; the score is how close the single weight of `Scale` is to it."""
 
     input_kind = "vector"
+    target_kind = "values"
     input_size = output_size = 1
     metric = "closeness"
 

@@ -94,6 +94,7 @@ class WithNumbers(Task):
     """Bits to answer, real numbers to reproduce: the output is widened."""
 
     input_kind = "vector"
+    target_kind = "values"
     input_size, output_size, refresh_size, metric = 3, 2, 3, "right"
 
     def batch(self, index: int, batch_size: int, *, seed: int, split: str = "train") -> Batch:

@@ -101,7 +101,9 @@ def telling_rows(model: SequenceModel, task: Task) -> list[Batch]:
     answer_TBO, _ = split_output(task, output_TBO)
     rows = [row_of(batch, row) for row in range(batch.batch_size)]
     accuracies = [
-        _answers(answer_TBO[: len(row.inputs), number], row.targets[:, 0], row.answer_mask[:, 0]).accuracy()
+        _answers(
+            task.target_kind, answer_TBO[: len(row.inputs), number], row.targets[:, 0], row.answer_mask[:, 0]
+        ).accuracy()
         for number, row in enumerate(rows)
     ]
     typical = int(batch.lengths.argmin() if task.input_kind == "tokens" else batch.lengths.argmax())
@@ -123,7 +125,7 @@ def record(model: SequenceModel, task: Task, row: Batch, *, refreshed: bool = Fa
     answer_TO, reproduced_TO = split_output(task, recording.output_TO)
     return Sample(
         inputs=row.inputs[:, 0],
-        answers=_answers(answer_TO, row.targets[:, 0], row.answer_mask[:, 0]),
+        answers=_answers(task.target_kind, answer_TO, row.targets[:, 0], row.answer_mask[:, 0]),
         internals=recording.internals,
         words=_words(task),
         kinds=recording.kinds,
@@ -131,17 +133,17 @@ def record(model: SequenceModel, task: Task, row: Batch, *, refreshed: bool = Fa
     )
 
 
-def _answers(logits_TO: Tensor, wanted: Tensor, asked_T: Tensor) -> Answers:
-    if wanted.is_floating_point():
-        return Answers("bits", wanted, logits_TO.sigmoid(), asked_T)
-    return Answers("words", wanted, logits_TO.softmax(-1), asked_T)
+def _answers(kind: str, output_TO: Tensor, wanted: Tensor, asked_T: Tensor) -> Answers:
+    """The answers of the kind that a task calls `target_kind`, or a batch `refresh_kind`."""
+    if kind in ("values", "l2"):
+        return Answers("numbers", wanted, output_TO, asked_T)
+    if kind in ("bits", "binary"):
+        return Answers("bits", wanted, output_TO.sigmoid(), asked_T)
+    return Answers("words", wanted, output_TO.softmax(-1), asked_T)
 
 
 def _reproduced(output_TO: Tensor, row: Batch) -> Answers:
-    wanted, may_T = row.refresh_target[:, 0], row.refresh_mask[:, 0]
-    if row.refresh_kind == "l2":
-        return Answers("numbers", wanted, output_TO, may_T)
-    return _answers(output_TO, wanted, may_T)
+    return _answers(row.refresh_kind, output_TO, row.refresh_target[:, 0], row.refresh_mask[:, 0])
 
 
 def _words(task: Task) -> tuple[str, ...]:

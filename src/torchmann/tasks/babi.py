@@ -48,6 +48,7 @@ class Babi(Task):
     """
 
     input_kind = "tokens"
+    target_kind = "classes"
     metric = "question_accuracy"
     references = ("babi",)
     presets: ClassVar[dict[str, dict[str, Any]]] = {"dam": {"loss": "step", "holdout": 0.0}}

@@ -33,6 +33,7 @@ class BitTask(Task):
     """A task on random bit vectors; the output is one logit per bit (and per output flag)."""
 
     input_kind = "vector"
+    target_kind = "bits"
     metric = "bit_accuracy"
 
     def __init__(self, *, bits: int, flags: int, target_flags: int, loss: BitLoss, flags_first: bool = False) -> None:

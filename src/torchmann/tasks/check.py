@@ -13,6 +13,8 @@ from torch import Tensor
 
 from torchmann.tasks.task import SPLITS, Batch, Task
 
+INPUT_KINDS = ("vector", "tokens", "sentences")
+TARGET_KINDS = ("bits", "classes", "values")
 _SURE = 30.0  # a logit that leaves no doubt
 
 
@@ -43,17 +45,18 @@ def check_task(task: Task, *, batch_size: int = 3, seed: int = 0) -> None:
             _check_batch(task, last)
     _check_streams(task, batch_size, seed)
     for label, longer in task.longer().items():
-        same = (longer.input_kind, longer.input_size, longer.output_size, longer.refresh_size, longer.metric)
         _require(
-            same == (task.input_kind, task.input_size, task.output_size, task.refresh_size, task.metric),
-            f"longer()[{label!r}] must have the sizes and the metric of the task itself",
+            _kind(longer) == _kind(task),
+            f"longer()[{label!r}] must have the kinds, sizes and metric of the task itself",
         )
         _check_batch(longer, longer.batch(0, batch_size, seed=seed, split="test"))
 
 
 def perfect_output(task: Task, batch: Batch) -> Tensor:
-    """Logits ``[T, B, O]`` that answer everything right and without doubt."""
-    if batch.targets.ndim == 3:
+    """The output ``[T, B, O]`` that answers everything right and without doubt."""
+    if task.target_kind == "values":
+        return batch.targets
+    if task.target_kind == "bits":
         return (2 * batch.targets - 1) * _SURE
     return F.one_hot(batch.targets, task.output_size).float() * _SURE
 
@@ -63,9 +66,14 @@ def _require(condition: bool | float | Tensor, message: str) -> None:
         raise AssertionError(message + ".")
 
 
+def _kind(task: Task) -> tuple[object, ...]:
+    return task.input_kind, task.target_kind, task.input_size, task.output_size, task.refresh_size, task.metric
+
+
 def _check_sizes(task: Task) -> None:
-    kind = task.input_kind
-    _require(kind in ("vector", "tokens"), f"input_kind must be 'vector' or 'tokens', got {kind!r}")
+    for name, known in (("input_kind", INPUT_KINDS), ("target_kind", TARGET_KINDS)):
+        kind = getattr(task, name)
+        _require(kind in known, f"{name} must be one of {', '.join(known)}, got {kind!r}")
     for name, least in (("input_size", 1), ("output_size", 1), ("refresh_size", 0)):
         size = getattr(task, name)
         _require(isinstance(size, int) and size >= least, f"{name} must be an int >= {least}, got {size!r}")
@@ -73,9 +81,11 @@ def _check_sizes(task: Task) -> None:
 
 def _check_batch(task: Task, batch: Batch) -> None:
     steps, rows = batch.inputs.shape[:2]
-    tokens = task.input_kind == "tokens"
-    classes = batch.targets.ndim == 2
-    _require_tensor("inputs", batch.inputs, (steps, rows) + (() if tokens else (task.input_size,)), tokens)
+    tokens = task.input_kind != "vector"
+    classes = task.target_kind == "classes"
+    shown = {"vector": (task.input_size,), "tokens": (), "sentences": batch.inputs.shape[2:]}[task.input_kind]
+    _require_tensor("inputs", batch.inputs, (steps, rows, *shown), tokens)
+    _require(task.input_kind != "sentences" or batch.inputs.ndim == 3, "sentences must be [T, B, L]")
     _require_tensor("targets", batch.targets, (steps, rows) + (() if classes else (task.output_size,)), classes)
     for name in ("answer_mask", "refresh_mask"):
         mask = getattr(batch, name)
@@ -103,8 +113,10 @@ def _check_batch(task: Task, batch: Batch) -> None:
     if classes:
         in_range = (batch.targets >= 0) & (batch.targets < task.output_size)
         _require(in_range.all(), "target classes must be in 0..output_size-1")
-    else:
+    elif task.target_kind == "bits":
         _require(((batch.targets == 0) | (batch.targets == 1)).all(), "target bits must be 0 or 1")
+    else:
+        _require(batch.targets.isfinite().all(), "target values must be finite")
     _check_refreshing(task, batch)
 
 

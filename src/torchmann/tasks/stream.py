@@ -39,6 +39,7 @@ class TextStream(StreamTask):
     """
 
     input_kind = "tokens"
+    target_kind = "classes"
     metric = "accuracy"
 
     def __init__(self, *, vocabulary: int, steps: int) -> None:

@@ -24,8 +24,8 @@ class Batch:
     """One batch of sequences, time first; everything on padding is zero or False.
 
     Attributes:
-        inputs: ``[T, B, I]`` float32, or ``[T, B]`` int64 tokens.
-        targets: ``[T, B, O]`` float32 in {0, 1}, or ``[T, B]`` int64 classes; zero where nothing is answered.
+        inputs: ``[T, B, I]`` float32, ``[T, B]`` int64 tokens, or ``[T, B, L]`` int64 sentences of at most L tokens.
+        targets: ``[T, B, O]`` float32 bits or values, or ``[T, B]`` int64 classes; zero where nothing is answered.
         lengths: ``[B]`` int64 on the CPU: valid steps of each row.
         answer_mask: ``[T, B]`` bool: the steps that are scored.
         refresh_mask: ``[T, B]`` bool: input steps that memory refreshing may reproduce (may overlap
@@ -92,8 +92,10 @@ class Task(ABC):
     """A source of batches with its loss and its scores.
 
     Attributes:
-        input_kind: ``"vector"`` or ``"tokens"``.
-        input_size: features of an input vector, or size of the vocabulary.
+        input_kind: what a step shows: a ``"vector"``, one of the ``"tokens"``, or one of the ``"sentences"``.
+        target_kind: what is answered: ``"bits"``, one logit each; ``"classes"``, one of them at a step, a logit each;
+            or ``"values"``, real numbers that the output gives as they are.
+        input_size: features of an input vector, or size of the vocabulary (0 is padding inside a sentence).
         output_size: units that the answer needs.
         refresh_size: output units that memory refreshing needs beyond ``output_size``; 0 where the output
             shares the input's alphabet.
@@ -104,7 +106,8 @@ class Task(ABC):
             the presets are such keys, too.
     """
 
-    input_kind: Literal["vector", "tokens"]
+    input_kind: Literal["vector", "tokens", "sentences"]
+    target_kind: Literal["bits", "classes", "values"]
     input_size: int
     output_size: int
     refresh_size: int = 0

@@ -8,6 +8,8 @@ import hypothesis
 import pytest
 import torch
 
+from torchmann.data.cache import VARIABLE as CACHE
+
 torch.set_num_threads(1)
 
 # A search that finds something new each time is for a developer's machine; continuous integration must repeat.
@@ -19,3 +21,10 @@ hypothesis.settings.load_profile("torchmann")
 def seeded() -> None:
     """Each test starts from the same random numbers, in whatever order tests run."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Parsed data sets go to a folder of this run of the tests, which all its processes share."""
+    base = tmp_path_factory.getbasetemp()
+    os.environ[CACHE] = str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache")

@@ -89,7 +89,7 @@ def test_archive_under_the_data_folder_reads_as_its_folder(base, tmp_path, monke
 
 
 def test_partial_file_is_refused_unless_allowed(base):
-    with pytest.raises(DataError, match=r"train.txt is partial: 80 of 10000 .*--allow-partial"):
+    with pytest.raises(DataError, match=r"train.txt is partial: 80 of 10,000 .*--allow-partial"):
         load_babi([1], base)
     assert len(load_babi([1], base, allow_partial=True)[1][1, "train"]) == 40
 
@@ -122,7 +122,7 @@ def test_truncated_archive(base, tmp_path, kept):
     archive = pack(base, tmp_path / "babi.tar.gz")
     content = archive.read_bytes()
     archive.write_bytes(content[: int(kept * len(content))])
-    with pytest.raises(DataError, match=r"babi\.tar\.gz .*again"):
+    with pytest.raises(DataError, match=r"babi\.tar\.gz is damaged.* Get it again"):
         load_babi([1], archive, allow_partial=True)
 
 
@@ -139,7 +139,7 @@ def test_damaged_archive(base, tmp_path):
 @pytest.mark.parametrize("content", [b"not an archive", gzip.compress(b"not a tar either", mtime=0)])
 def test_something_else_than_an_archive(tmp_path, content):
     (tmp_path / "babi.tar.gz").write_bytes(content)
-    with pytest.raises(DataError, match=r"is not a whole tar\.gz archive"):
+    with pytest.raises(DataError, match=r"is damaged, or is not what its name says"):
         load_babi([1], tmp_path / "babi.tar.gz")
 
 

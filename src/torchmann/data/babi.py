@@ -7,8 +7,6 @@ at that step. Legend: N tokens of all stories, S stories, W words.
 from __future__ import annotations
 
 import re
-import tarfile
-import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from torch import Tensor
 
 from torchmann.core.errors import DataError
 from torchmann.data.locate import locate
+from torchmann.data.reading import decoded, members, require_complete
 
 PAD, PERIOD, QUESTION, ANSWER = range(4)
 SPECIAL = ("<pad>", ".", "?", "-")
@@ -28,14 +27,8 @@ TASKS = range(1, 21)
 QUESTIONS = {"train": 10_000, "test": 1_000}  # in every published en-10k file
 MAX_TRAINING_TOKENS = 800  # longer training stories are dropped; test stories are not
 
-_CANDIDATES = (
-    "babi/tasks_1-20_v1-2_en_en-10k.tar.gz",
-    "babi/tasks_1-20_v1-2.tar.gz",
-    "babi/tasks_1-20_v1-2",
-    "tasks_1-20_v1-2",
-)
 _FILE = re.compile(r"(?:^|/)en-10k(?P<partial>-qa\d+-partial)?/qa(?P<task>\d+)_.*_(?P<split>train|test)\.txt$")
-_AGAIN = "Unpack or download bAbI v1.2 (tasks_1-20_v1-2.tar.gz) again."
+_AGAIN = "Get bAbI v1.2 (tasks_1-20_v1-2.tar.gz) again."
 
 
 @dataclass(frozen=True)
@@ -99,8 +92,8 @@ def load_babi(
     Raises:
         DataError: a file is missing, damaged, or partial and not allowed to be.
     """
-    found = locate("bAbI", _CANDIDATES, path)
-    files = _read_folder(found) if found.is_dir() else _read_archive(found)
+    found = locate("babi", path)
+    files = _read(found)
     if not files:
         raise DataError(f"{found} holds no bAbI files en-10k/qa*_train.txt or en-10k/qa*_test.txt. {_AGAIN}")
     vocabulary = _vocabulary(files)
@@ -114,42 +107,14 @@ def load_babi(
     return vocabulary, stories
 
 
-def _read_archive(path: Path) -> Files:
+def _read(path: Path) -> Files:
+    """All files, without the partial stand-ins of files that are there."""
     files: Files = {}
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                match = _FILE.search(member.name)
-                reader = archive.extractfile(member) if match else None
-                if match and reader:
-                    _keep(files, match, f"{path}:{member.name}", reader.read())
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise DataError(f"{path} is not a whole tar.gz archive ({error}). {_AGAIN}") from error
+    for place, match, content in members(path.parent if path.name.startswith("en-10k") else path, _FILE):
+        key = int(match["task"]), match["split"]
+        if key not in files or not match["partial"]:
+            files[key] = Source(place, decoded(content, place))
     return files
-
-
-def _read_folder(path: Path) -> Files:
-    files: Files = {}
-    base = path.parent if path.name.startswith("en-10k") else path
-    try:
-        for file in (*base.glob("en-10k*/qa*.txt"), *base.glob("*/en-10k*/qa*.txt")):
-            match = _FILE.search(file.as_posix())
-            if match:
-                _keep(files, match, str(file), file.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error}). {_AGAIN}") from error
-    return files
-
-
-def _keep(files: Files, match: re.Match[str], place: str, content: bytes) -> None:
-    """Add one file, unless it is the partial stand-in of a file that is there."""
-    key = int(match["task"]), match["split"]
-    if match["partial"] and key in files:
-        return
-    try:
-        files[key] = Source(place, content.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{place} is not UTF-8 text ({error}). {_AGAIN}") from error
 
 
 def _split_words(text: str) -> list[str]:
@@ -199,11 +164,7 @@ def _parse(source: Source, task: int, split: str, index: dict[str, int], allow_p
         offsets.append(len(tokens))
     if not questions:
         raise DataError(f"{source.place} holds no question. {_AGAIN}")
-    if questions < QUESTIONS[split] and not allow_partial:
-        raise DataError(
-            f"{source.place} is partial: {questions} of {QUESTIONS[split]} questions. Use the published file "
-            f"or tasks other than {task}, or accept it with --allow-partial (in Python allow_partial=True)."
-        )
+    require_complete(source.place, questions, QUESTIONS[split], "questions", allow_partial)
     return Stories(
         torch.tensor(tokens, dtype=torch.int16),
         torch.tensor(answers, dtype=torch.int16),

@@ -34,13 +34,14 @@ def test_each_name_has_one_line(kind: str, names: list[str], capsys: pytest.Capt
 def test_what_the_lines_say(capsys: pytest.CaptureFixture[str]) -> None:
     text = "\n".join(printed(capsys, "list", "models", "tasks", "presets"))
     assert "28,112  Hochreiter 1997; Graves 2016" in text and "A controller with content look-up" in text
-    assert "vector 8 to 6" in text and "question accuracy  Weston 2015" in text and "bits=8, min_length=8" in text
+    assert re.search(r"  babi  +tokens +question accuracy +Weston 2015  Read a story", text)
+    assert "vector 8 to 6" in text and "bits=8, min_length=8" in text
     assert "  dnc     uw              usage_floor=0.0" in text
 
 
 def test_without_a_kind_everything_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     titles = [line.split()[0].rstrip(",:") for line in printed(capsys, "list") if line and not line.startswith(" ")]
-    assert titles == ["models", "tasks", "optimisers", "sources", "presets"]
+    assert titles == ["models", "tasks", "data", "optimisers", "sources", "presets"]
 
 
 def test_an_unknown_kind_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

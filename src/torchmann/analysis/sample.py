@@ -13,6 +13,7 @@ from torch import Tensor
 from torchmann.analysis.recording import record_row, row_of, run
 from torchmann.models import SequenceModel
 from torchmann.tasks import Batch, Task
+from torchmann.tasks.check import perfect_output
 from torchmann.training.evaluate import evaluation_mode
 from torchmann.training.refreshing import split_output
 from torchmann.training.seeds import HELD_OUT_SEED
@@ -66,10 +67,11 @@ class Sample:
     """One sequence, cut at its own length, and what happened in the model while it ran.
 
     Attributes:
-        inputs: ``[T, I]`` vectors, or ``[T]`` words.
+        inputs: ``[T, I]`` vectors, ``[T]`` words, or ``[T, L]`` sentences.
         answers: what the task wants.
         internals: everything recorded, ``[T, ...]`` by name; NaN at the steps at which a part did not run.
-        words: the vocabulary; empty for vectors.
+        words: what the tokens of the input are called; empty for vectors.
+        classes: what the classes of the answers are called; empty where these are none.
         kinds: what was done with the memory at each step.
         reproduced: the inputs that memory refreshing wants back; None of a model that was trained without.
     """
@@ -78,6 +80,7 @@ class Sample:
     answers: Answers
     internals: dict[str, Tensor]
     words: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     reproduced: Answers | None = None
 
@@ -106,7 +109,7 @@ def telling_rows(model: SequenceModel, task: Task) -> list[Batch]:
         ).accuracy()
         for number, row in enumerate(rows)
     ]
-    typical = int(batch.lengths.argmin() if task.input_kind == "tokens" else batch.lengths.argmax())
+    typical = int(batch.lengths.argmax() if task.input_kind == "vector" else batch.lengths.argmin())
     worst = min(range(len(rows)), key=accuracies.__getitem__)
     different = accuracies[worst] < accuracies[typical]
     return [rows[typical], rows[worst]] if different else [rows[typical]]
@@ -128,9 +131,21 @@ def record(model: SequenceModel, task: Task, row: Batch, *, refreshed: bool = Fa
         answers=_answers(task.target_kind, answer_TO, row.targets[:, 0], row.answer_mask[:, 0]),
         internals=recording.internals,
         words=_words(task),
+        classes=_classes(task),
         kinds=recording.kinds,
         reproduced=_reproduced(reproduced_TO, row) if refreshed else None,
     )
+
+
+def sample_of(task: Task, row: Batch) -> Sample:
+    """A sequence as it is before a model has seen it, answered as it should be.
+
+    Args:
+        task: of the sequence.
+        row: as `row_of` cuts it out.
+    """
+    answers = _answers(task.target_kind, perfect_output(task, row)[:, 0], row.targets[:, 0], row.answer_mask[:, 0])
+    return Sample(row.inputs[:, 0], answers, {}, _words(task), _classes(task))
 
 
 def _answers(kind: str, output_TO: Tensor, wanted: Tensor, asked_T: Tensor) -> Answers:
@@ -147,6 +162,23 @@ def _reproduced(output_TO: Tensor, row: Batch) -> Answers:
 
 
 def _words(task: Task) -> tuple[str, ...]:
-    if task.input_kind != "tokens":
+    return () if task.input_kind == "vector" else task.vocabulary or _numbers(task.input_size)
+
+
+def _classes(task: Task) -> tuple[str, ...]:
+    if task.target_kind != "classes":
         return ()
-    return getattr(task, "vocabulary", None) or tuple(str(number) for number in range(task.input_size))
+    same = task.input_kind != "vector" and task.input_size == task.output_size
+    return task.classes or (_words(task) if same else _numbers(task.output_size))
+
+
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(count))
+
+
+def spelt(sample: Sample) -> list[str]:
+    """What each step of the input shows, in words; empty where it shows vectors."""
+    if sample.inputs.is_floating_point():
+        return []
+    steps = sample.inputs.unsqueeze(-1).flatten(1).tolist()
+    return [" ".join(sample.words[token] for token in step if token or len(step) == 1) for step in steps]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from torchmann.analysis.sample import Sample
+from torchmann.analysis.sample import Sample, spelt
 from torchmann.analysis.style import BAD, GOOD, INK, styled
 
 COLOURS = {
@@ -58,11 +59,17 @@ def sample_figure(sample: Sample, title: str, internals: Mapping[str, Tensor] | 
         title: says of what.
         internals: what to draw of the inside of the model, ``[T, N]`` by title; None is what `drawn` chooses.
     """
-    answers = sample.answers
     panels = [
-        *(_word_panels(sample) if answers.alphabet == "words" else _bit_panels(sample)),
+        *input_panels(sample),
+        *ANSWERS[sample.answers.alphabet](sample),
         *_internal_panels(drawn(sample.internals) if internals is None else internals),
     ]
+    return figure_of(sample, panels, title)
+
+
+def figure_of(sample: Sample, panels: Sequence[Panel], title: str) -> Figure:
+    """Panels of a sample, one below the other."""
+    answers = sample.answers
     heights = [min(0.3 + 0.085 * panel.rows, 2.2) for panel in panels]
     steps = len(answers.asked_T)
     width = min(max(5.5, steps * (0.16 if sample.words else 0.3)), 26)
@@ -86,6 +93,17 @@ def sample_figure(sample: Sample, title: str, internals: Mapping[str, Tensor] | 
     return figure
 
 
+def input_panels(sample: Sample) -> list[Panel]:
+    """The input, where it is of vectors; words stand below the time axis."""
+    if not sample.inputs.is_floating_point():
+        return []
+    inputs = sample.inputs.numpy()
+    if np.abs(inputs).max() > 1:
+        return [Panel("inputs, a line for each channel", 14, lambda axis: lines_of(axis, inputs))]
+    kind = "hidden" if inputs.min() < 0 else "bits"
+    return [Panel("inputs", inputs.shape[-1], lambda axis: image_of(axis, inputs, "channel", kind))]
+
+
 def _bit_panels(sample: Sample) -> list[Panel]:
     answers = sample.answers
     asked_TO = answers.asked_T.unsqueeze(-1).expand_as(answers.wanted).numpy()
@@ -94,18 +112,16 @@ def _bit_panels(sample: Sample) -> list[Panel]:
     wrong = [tuple(place) for place in answers.wrong().nonzero().tolist()]
 
     def draw_outputs(axis: Axes) -> AxesImage:
-        image = _image(axis, outputs, "channel", "bits")
+        image = image_of(axis, outputs, "channel", "bits")
         for step, channel in wrong:
             place = (step - 0.5, channel - 0.5)
             axis.add_patch(Rectangle(place, 1, 1, fill=False, edgecolor=BAD, linewidth=1.4, zorder=3))
         return image
 
     channels = answers.wanted.shape[-1]
-    inputs = sample.inputs.numpy()
     note = f" ({len(wrong)} wrong, outlined)" if wrong else ""
     return [
-        Panel("inputs", inputs.shape[-1], lambda axis: _image(axis, inputs, "channel", "bits")),
-        Panel("targets", channels, lambda axis: _image(axis, targets, "channel", "bits")),
+        Panel("targets", channels, lambda axis: image_of(axis, targets, "channel", "bits")),
         Panel(f"outputs: probability of a one{note}", channels, draw_outputs),
     ]
 
@@ -119,7 +135,7 @@ def _word_panels(sample: Sample) -> list[Panel]:
         for step in answers.asked_T.nonzero().squeeze(-1).tolist():
             colour = GOOD if right[step] else BAD
             axis.bar(step, best_T[step].item(), width=0.8, color=colour, alpha=0.35)
-            said, wanted = sample.words[given_T[step]], sample.words[answers.wanted[step]]
+            said, wanted = sample.classes[given_T[step]], sample.classes[answers.wanted[step]]
             text = said if right[step] else f"{said}, not {wanted}"
             axis.text(step, 0.03, text, rotation=90, ha="center", va="bottom", color=colour, fontsize=7)
         axis.set_ylim(0, 1)
@@ -129,11 +145,26 @@ def _word_panels(sample: Sample) -> list[Panel]:
     return [Panel("answers, and the probability that the model gives them", 14, draw)]
 
 
+def _number_panels(sample: Sample) -> list[Panel]:
+    answers = sample.answers
+    asked_TO = answers.asked_T.unsqueeze(-1).expand_as(answers.wanted).numpy()
+
+    def draw(axis: Axes) -> None:
+        for values, style in ((answers.wanted, {"color": INK}), (answers.given_TO, {"color": BAD, "linestyle": "--"})):
+            lines_of(axis, np.ma.masked_where(~asked_TO, values.numpy()), **style)
+
+    return [Panel("wanted, and what the model gives (dashed)", 14, draw)]
+
+
+ANSWERS = {"bits": _bit_panels, "words": _word_panels, "numbers": _number_panels}
+"""What is drawn of the answers, by what they are made of."""
+
+
 def _internal_panels(internals: Mapping[str, Tensor]) -> list[Panel]:
     def panel(title: str, values_TN: np.ndarray) -> Panel:
         kind = title.replace(",", "").split()[0]
         what = {"hidden": "unit", "attentive": "block"}.get(kind, "slot")
-        return Panel(title, min(values_TN.shape[-1], 20), lambda axis: _image(axis, values_TN, what, kind))
+        return Panel(title, min(values_TN.shape[-1], 20), lambda axis: image_of(axis, values_TN, what, kind))
 
     return [panel(title, values_TN.numpy()) for title, values_TN in internals.items()]
 
@@ -177,7 +208,7 @@ def _apart(title: str, value: Tensor, between: tuple[str, ...]) -> dict[str, Ten
     return parts
 
 
-def _image(axis: Axes, values_TN: np.ndarray, what: str, kind: str) -> AxesImage:
+def image_of(axis: Axes, values_TN: np.ndarray, what: str, kind: str) -> AxesImage:
     """Draw values between 0 (-1 for a hidden state) and 1; masked fields stay grey, for nothing is asked there."""
     colours = LinearSegmentedColormap.from_list(kind, COLOURS[kind])
     low = -1 if kind == "hidden" else 0
@@ -192,6 +223,12 @@ def _image(axis: Axes, values_TN: np.ndarray, what: str, kind: str) -> AxesImage
     return image
 
 
+def lines_of(axis: Axes, values_TN: np.ndarray, **style: Any) -> None:
+    """Draw a line over time for each of N numbers."""
+    axis.plot(values_TN, linewidth=1, marker=".", markersize=2, **style)
+    axis.set_xlim(-0.5, len(values_TN) - 0.5)
+
+
 def _frame_answers(axis: Axes, asked_T: np.ndarray) -> None:
     """Thin lines where a run of answered steps begins and ends."""
     asked = np.concatenate([[False], asked_T, [False]])
@@ -202,8 +239,9 @@ def _frame_answers(axis: Axes, asked_T: np.ndarray) -> None:
 def _label_time(axis: Axes, sample: Sample) -> None:
     steps = len(sample.answers.asked_T)
     axis.tick_params(labelbottom=True)
-    if sample.words and steps <= LABELLED_STEPS:
-        axis.set_xticks(range(steps), [sample.words[token] for token in sample.inputs.tolist()], rotation=90)
+    words = spelt(sample)
+    if words and steps <= LABELLED_STEPS:
+        axis.set_xticks(range(steps), words, rotation=90)
         axis.set_xlabel("input, word by word (dashed: where answers begin and end)")
     else:
         axis.xaxis.set_major_locator(MaxNLocator(20, integer=True))

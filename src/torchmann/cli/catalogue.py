@@ -9,8 +9,9 @@ from typing import Any
 from torchmann import models, tasks
 from torchmann.cli.parser import Parser
 from torchmann.cli.table import aligned
-from torchmann.core.errors import unknown_name
+from torchmann.core.errors import DataError, unknown_name
 from torchmann.core.references import REFERENCES, references_of, short_reference
+from torchmann.data import DATA_SETS, DataSet, locate
 from torchmann.interop.sources import SOURCES
 from torchmann.models.presets import DIFFERENCES
 from torchmann.tasks import Task
@@ -65,6 +66,19 @@ def _sizes(task: Task) -> str:
     return f"{task.input_kind} {task.input_size} to {task.output_size}"
 
 
+def _data() -> Rows:
+    for name, known in DATA_SETS.items():
+        yield name, known.title, _whereabouts(name, known), known.licence
+
+
+def _whereabouts(name: str, known: DataSet) -> str:
+    """Where a data set is, or how to get it."""
+    try:
+        return str(locate(name))
+    except DataError:
+        return f"torchmann download {name}" if known.ways else "not to be downloaded"
+
+
 def _optimisers() -> Rows:
     for name, make in OPTIMISERS.items():
         yield name, _purpose(make)
@@ -99,6 +113,7 @@ KINDS: dict[str, tuple[str, Callable[[], Rows]]] = {
         _models,
     ),
     "tasks": ("tasks, with inputs and outputs, metric and source; TASK/PAPER is a paper's variant:", _tasks),
+    "data": ("data sets, where they are found or how to get them, and their licence:", _data),
     "optimisers": ("optimisers:", _optimisers),
     "sources": ("sources, other code bases whose weights are taken and given:", _sources),
     "presets": ("presets of models, with what they set in place of the recommended choices:", _presets),

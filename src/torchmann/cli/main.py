@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import torchmann
 from torchmann.cli.catalogue import list_names
+from torchmann.cli.data import download_sets
 from torchmann.cli.demo import demo
 from torchmann.cli.machine import show_engines
 from torchmann.cli.replay_nan import replay_nan_file
@@ -21,6 +22,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "show": show,
     "demo": demo,
     "list": list_names,
+    "download": download_sets,
     "engines": show_engines,
     "verify": verify_files,
     "replay-nan": replay_nan_file,
@@ -35,7 +37,9 @@ Memory-augmented neural networks: train one, measure it, look at its memory at w
   train            train a model on a task; everything goes into a run directory
   eval RUN         score a run's model on held-out and on longer sequences
   show RUN         draw a run: its memory at work as a page to step through, pictures, its learning curve
-  list [KIND]      what there is by name: models, tasks, optimisers, sources, presets
+  show --task NAME draw what a task shows and asks
+  list [KIND]      what there is by name: models, tasks, data, optimisers, sources, presets
+  download NAME    get a data set from its publisher
   engines          what this machine can run, and why not the rest
   verify FILES     replay recorded runs of other code bases, and compare
   replay-nan FILE  do the iteration again at which a run came to a number that is not finite

@@ -66,7 +66,10 @@ def add_flags(
     without: Collection[str] = ("self",),
 ) -> Any:
     """Add a group with a flag for each keyword of `constructor` but `without`; `defaults` go before its own."""
-    function = constructor.__init__ if inspect.isclass(constructor) else constructor
+    function = constructor
+    if inspect.isclass(constructor):  # an inherited constructor is documented where it is defined
+        constructor = next(cls for cls in inspect.getmro(constructor) if "__init__" in vars(cls))
+        function = constructor.__init__
     hints, defaults = get_type_hints(function), defaults or {}
     keywords = [
         parameter.replace(

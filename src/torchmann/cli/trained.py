@@ -10,6 +10,7 @@ import torch
 from torchmann.analysis.run_pictures import FORMATS
 from torchmann.cli.parser import Parser
 from torchmann.cli.report import draw, table
+from torchmann.cli.show_task import names_task, show_task
 from torchmann.cli.train_flags import parse_train
 from torchmann.core.errors import DataError, OptionError
 from torchmann.training import RunDirectory, evaluate_finally, load_run
@@ -48,11 +49,14 @@ def evaluate(arguments: Sequence[str]) -> int:
 
 
 def show(arguments: Sequence[str]) -> int:
-    """``torchmann show RUN``."""
+    """``torchmann show RUN``, or ``torchmann show --task NAME``."""
+    if names_task(arguments):
+        return show_task(arguments)
     parser = Parser(
         prog="torchmann show",
         description="Draw a run into its directory: the memory microscope, a page on which a memory is watched step by "
-        "step and over the kept checkpoints; pictures of a test sequence, of a longer one and of what was learnt.",
+        "step and over the kept checkpoints; pictures of a test sequence, of a longer one and of what was learnt. "
+        "`torchmann show --task NAME` draws a task instead.",
     )
     parser.add_argument("run", metavar="RUN", help="Directory that `torchmann train` has made.")
     parser.add_argument("--format", choices=FORMATS, default="png", help="Of the pictures; pdf and svg are for print.")

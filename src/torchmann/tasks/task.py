@@ -99,7 +99,10 @@ class Task(ABC):
         output_size: units that the answer needs.
         refresh_size: output units that memory refreshing needs beyond ``output_size``; 0 where the output
             shares the input's alphabet.
+        sentence_length: L, words of the longest sentence, to which all are padded with 0; None without sentences.
         metric: name of the primary score; higher is better.
+        vocabulary: what the tokens of the input are called; empty if they have no names.
+        classes: what the classes of the answers are called; empty if they are those of the input, or have no names.
         story_steps: most steps before the first answer, from which a writing interval may be derived; None: unknown.
         presets: the papers' exact variants: name -> constructor keywords.
         references: where the task comes from, as keys of `REFERENCES` in `torchmann.core.references`; the names of
@@ -111,7 +114,10 @@ class Task(ABC):
     input_size: int
     output_size: int
     refresh_size: int = 0
+    sentence_length: int | None = None
     metric: str
+    vocabulary: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     story_steps: int | None = None
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     references: ClassVar[tuple[str, ...]] = ()
@@ -152,6 +158,11 @@ class Task(ABC):
     def batches(self, split: str, batch_size: int) -> int | None:
         """The number of batches in a finite split; None where batches never end."""
         require_request(0, batch_size, split)
+        return None
+
+    @property
+    def word_vectors(self) -> Tensor | None:
+        """``[input_size, D]``: what an embedding of the tokens starts from; None leaves that to the model."""
         return None
 
     def longer(self) -> dict[str, Task]:

@@ -47,7 +47,9 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
 def test_what_comes_from_outside_cannot_break_the_page() -> None:
     words = ("</script><script>alert(1)</script>", "<!--NUMBERS-->")
     answers = Answers("words", torch.tensor([1]), torch.eye(2)[[0]], torch.tensor([True]))
-    film = Film("<b>", [Sample(torch.tensor([0]), answers, {"h": torch.zeros(1, 9)}, words, ("dense",))], ["now"])
+    film = Film(
+        "<b>", [Sample(torch.tensor([0]), answers, {"h": torch.zeros(1, 9)}, words, words, ("dense",))], ["now"]
+    )
     text = microscope_page("</title>", [], [film])
     assert "alert(1)</script>" not in text and "</title></title>" not in text
     assert text.count("</script>") == 3 and text.count("<!--NUMBERS-->") == 0

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from torchmann.analysis.microscope.numbers import Numbers
 from torchmann.analysis.microscope.panels import Panel, panel, recorded_panels
-from torchmann.analysis.sample import Answers, Sample
+from torchmann.analysis.sample import Answers, Sample, spelt
 
 LIKELIEST = 4
 """So many words of an answer are shown, with their probabilities."""
@@ -56,8 +56,8 @@ class Film:
             "accuracy": [round(sample.answers.accuracy(), 4) for sample in self.samples],
             "kinds": list(last.kinds[:most_steps]),
             "asked": samples[-1].answers.asked_T.tolist(),
-            "read": None if last.inputs.dim() > 1 else _spelt(samples[-1].inputs, last.words),
-            "answers": _word_answers([sample.answers for sample in samples], last.words),
+            "read": spelt(samples[-1]) or None,
+            "answers": _word_answers([sample.answers for sample in samples], last.classes),
             "refreshable": samples[-1].reproduced.asked_T.tolist() if samples[-1].reproduced else None,
             "reproduced": _word_answers([sample.reproduced for sample in samples if sample.reproduced], last.words),
             "panels": [_packed(each, numbers) for each in panels],
@@ -85,7 +85,7 @@ def _cut(sample: Sample, steps: int) -> Sample:
 def _task_panels(samples: Sequence[Sample]) -> list[Panel]:
     """Inputs, targets and outputs, as far as they are vectors."""
     last, panels = samples[-1], []
-    if last.inputs.dim() > 1:
+    if last.inputs.is_floating_point():
         panels.append(panel("inputs", last.inputs[None].numpy(), ("channel",)))
     answers = [sample.answers for sample in samples]
     panels += (
@@ -125,15 +125,14 @@ def _word_answers(moments: Sequence[Answers], words: Sequence[str]) -> dict[str,
     given = []
     for answers in moments:
         top = answers.given_TO[answers.asked_T].topk(min(LIKELIEST, answers.given_TO.shape[-1]))
-        spelt = [_spelt(row, words) for row in top.indices]
+        named = [_named(row, words) for row in top.indices]
         chances = [[round(chance, 3) for chance in row] for row in top.values.tolist()]
-        given.append({step: list(zip(*row, strict=True)) for step, *row in zip(asked, spelt, chances, strict=True)})
-    wanted = _spelt(moments[-1].wanted, words)
+        given.append({step: list(zip(*row, strict=True)) for step, *row in zip(asked, named, chances, strict=True)})
+    wanted = _named(moments[-1].wanted, words)
     return {"wanted": {step: wanted[step] for step in asked}, "given": given}
 
 
-def _spelt(places: Tensor, words: Sequence[str]) -> list[str]:
-    """The words at places of the vocabulary; without a vocabulary the places themselves."""
+def _named(places: Tensor, words: Sequence[str]) -> list[str]:
     return [words[place] if words else str(place) for place in places.tolist()]
 
 

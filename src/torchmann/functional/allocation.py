@@ -27,7 +27,8 @@ def usage(usage_BN: Tensor, write_weights_BVN: Tensor, retention_BN: Tensor) -> 
 
     Several write heads count as one that wrote with ``1 - prod_j (1 - w^{w,j})``.
     """
-    written_BN = 1 - product_over_heads(1 - write_weights_BVN)
+    one_head = write_weights_BVN.shape[1] == 1
+    written_BN = write_weights_BVN[:, 0] if one_head else 1 - product_over_heads(1 - write_weights_BVN)
     return (usage_BN + written_BN - usage_BN * written_BN) * retention_BN
 
 

@@ -199,12 +199,13 @@ class DNCMemory(Memory):
         intensity_BV = fields["allocation_gate"] * fields["write_gate"]
         allocations = []
         for head in range(self.writes):
+            if head:
+                usage_BN = usage_BN + (1 - usage_BN) * intensity_BV[:, head - 1 : head] * allocations[-1]
             if self.allocation_rule == "softmax":
                 allocation_BN = softmax_allocation(usage_BN, fields["allocation_strength"][:, head])
             else:
                 allocation_BN = sorted_allocation(usage_BN, self.usage_floor)
             allocations.append(allocation_BN)
-            usage_BN = usage_BN + (1 - usage_BN) * intensity_BV[:, head : head + 1] * allocation_BN
         return torch.stack(allocations, dim=1)
 
     def write_weighting(self, usage_BN: Tensor, fields: dict[str, Tensor], memory_BNW: Tensor) -> Tensor:

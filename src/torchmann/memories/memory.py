@@ -65,7 +65,10 @@ def split_fields(interface_BS: Tensor, shapes: Mapping[str, tuple[int, ...]]) ->
     """Cut an interface vector ``[B, S]`` into named fields, each ``[B, *shape]``, in the order of `shapes`."""
     sizes = [torch.Size(shape).numel() for shape in shapes.values()]
     parts = interface_BS.split(sizes, dim=-1)
-    return {name: part.unflatten(-1, shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+    return {
+        name: part if len(shape) == 1 else part.unflatten(-1, shape)
+        for (name, shape), part in zip(shapes.items(), parts, strict=True)
+    }
 
 
 def field_columns(shapes: Mapping[str, tuple[int, ...]], names: Iterable[str]) -> list[int]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import torchmann
+from torchmann.cli.bench import bench
 from torchmann.cli.catalogue import list_names
 from torchmann.cli.data import download_sets
 from torchmann.cli.demo import demo
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "list": list_names,
     "download": download_sets,
     "engines": show_engines,
+    "bench": bench,
     "verify": verify_files,
     "replay-nan": replay_nan_file,
 }
@@ -41,6 +43,7 @@ Memory-augmented neural networks: train one, measure it, look at its memory at w
   list [KIND]      what there is by name: models, tasks, data, optimisers, sources, presets
   download NAME    get a data set from its publisher
   engines          what this machine can run, and why not the rest
+  bench [SUITE]    time models and engines side by side on this machine
   verify FILES     replay recorded runs of other code bases, and compare
   replay-nan FILE  do the iteration again at which a run came to a number that is not finite
 

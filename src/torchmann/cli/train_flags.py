@@ -16,6 +16,7 @@ from torchmann import models, tasks
 from torchmann.cli.parser import Parser, add_flags
 from torchmann.core.errors import OptionError
 from torchmann.models.presets import preset_keywords
+from torchmann.models.sentence_encoder import SentenceStart
 from torchmann.training import OPTIMISERS, Choice, Config, Settings, optimiser_named
 from torchmann.training.config import model_defaults
 
@@ -89,9 +90,13 @@ def train_parser(names: Mapping[str, str]) -> Parser:
         if PRESET in names:
             defaults |= preset_keywords(model.__name__, names[PRESET])
         group = add_flags(parser, f"model {names['model']}", model, "model", defaults, NOT_FLAGS)
-        if task.input_kind == "tokens":
+        if task.input_kind != "vector":
             width = inspect.signature(models.build).parameters["embedding_size"].default
             group.add_argument("--model.embedding_size", type=int, default=width, help="of tokens.")
+            group.add_argument("--model.freeze_embedding", type=bool, default=False, help="do not train it.")
+        if task.input_kind == "sentences":
+            text = "what a sentence begins as, of the vectors of its words; see SentenceEncoder."
+            group.add_argument("--model.sentence_start", type=SentenceStart, default="sum", help=text)
     make = optimiser_named(names["optimiser"])
     add_flags(parser, f"optimiser {names['optimiser']}", make, "optimiser", {}, NOT_FLAGS)
     return parser

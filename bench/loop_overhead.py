@@ -101,7 +101,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, 1 thread, batch 1, {SETS} x {rounds} rounds of {BLOCK} iterations, us an iteration")
+    print(
+        f"torch {torch.__version__}, 1 thread, batch 1, {SETS} x {rounds} rounds of {BLOCK} iterations, us an iteration"
+    )
     print("hidden  steps    bare  bare with batches  Training   not bare   not bare with batches")
     for hidden_size, length in SIZES:
         bare, batches, ours = (statistics.median(times) for times in measured(hidden_size, length, rounds).values())

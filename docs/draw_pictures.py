@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 from PIL import Image
 
+from torchmann import tasks
 from torchmann.analysis import contributions, memorisation_figure, record_sample, sample_figure, writing_steps
 from torchmann.analysis.sample_figure import drawn
+from torchmann.analysis.task_figure import task_figure, task_samples
 from torchmann.cli import main
 from torchmann.memories import Uniform
 from torchmann.models import SequenceModel
@@ -60,6 +63,34 @@ RELATIONAL = {
     "rmc": Picture("RMC", f"--model rmc {CORE}"),
     "darmc": Picture("DARMC-2", f"--model darmc {CORE}"),
 }
+TASKS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
+    "tasks_bits": (
+        ("copy", {"min_length": 6}),
+        ("repeat-copy", {"min_length": 3, "min_repeats": 3}),
+        ("recall", {"min_items": 3, "max_items": 3}),
+        ("priority-sort", {}),
+        ("ngram", {"context": 4}),
+    ),
+    "tasks_symbols": (
+        ("double", {"min_length": 6, "max_length": 6}),
+        ("reverse", {"min_length": 8, "max_length": 8}),
+        ("add", {"min_length": 8, "max_length": 8}),
+        ("max", {"min_length": 8, "max_length": 8}),
+        ("sinusoid", {"noise": 0.5}),
+    ),
+    "tasks_relations": (
+        ("representation-recall", {"bits": 16, "segments": 4, "min_queries": 6, "max_queries": 6}),
+        ("nth-farthest", {}),
+        ("convex-hull", {"min_points": 7, "max_points": 7}),
+    ),
+    "tasks_real": (
+        ("babi", {"tasks": [1]}),
+        ("babi-sentences", {"tasks": [1]}),
+        ("pmnist", {"pixels_per_step": 28}),
+        ("ptb", {"steps": 80}),
+    ),
+}
+"""By the name of the picture, the tasks on it, one below the other."""
 WATCHED = (
     "--task copy --model dnc --optimiser.lr 3e-3 --solved_at 0.998 --evaluate_every 100 --checkpoint_every 100 "
     "--keep_every 100"
@@ -107,6 +138,23 @@ def draw_relational(name: str) -> None:
     save(sample_figure(sample, f"{title}: {right}", gates | drawn(sample.internals)), name)
 
 
+def draw_tasks(name: str) -> None:
+    """A sequence of each task, before any model has seen it."""
+    pictures = []
+    for task_name, options in TASKS[name]:
+        task = tasks.make(task_name, **options)
+        with BytesIO() as file:
+            figure = task_figure(task, task_samples(task, 1)[0], task_name)
+            figure.savefig(file, dpi=80, bbox_inches="tight", pad_inches=0.12)
+            pictures.append(Image.open(file).convert("RGB"))
+    whole = Image.new("RGB", (max(part.width for part in pictures), sum(part.height for part in pictures)), "white")
+    top = 0
+    for part in pictures:
+        whole.paste(part, (0, top))
+        top += part.height
+    whole.quantize(64).save(PICTURES / f"{name}.png", optimize=True)
+
+
 def draw_memorisation() -> None:
     """What three networks keep of ten vectors while these come in."""
     kept, written = {}, {}
@@ -141,11 +189,13 @@ def save(figure: Figure, name: str) -> None:
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or [*SAMPLES, *RELATIONAL, "memorisation", "microscope"]:
+    for chosen in sys.argv[1:] or [*SAMPLES, *RELATIONAL, *TASKS, "memorisation", "microscope"]:
         if chosen == "memorisation":
             draw_memorisation()
         elif chosen == "microscope":
             draw_microscope()
+        elif chosen in TASKS:
+            draw_tasks(chosen)
         elif chosen in RELATIONAL:
             draw_relational(chosen)
         else:

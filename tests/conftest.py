@@ -1,4 +1,4 @@
-"""What every test shares: one thread, a seed, and how hypothesis searches."""
+"""What every test shares: one thread, a seed, a cache of its own, and how hypothesis searches."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ torch.set_num_threads(1)
 # A search that finds something new each time is for a developer's machine; continuous integration must repeat.
 hypothesis.settings.register_profile("torchmann", deadline=None, max_examples=100, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("torchmann")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What tests parse is kept for this session, and not among the files of the user."""
+    os.environ.setdefault("TORCHMANN_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture(autouse=True)

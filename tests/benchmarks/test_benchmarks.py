@@ -54,7 +54,7 @@ def test_an_absent_peer_is_said():
         contestant("pytorch-dnc")(workload(TINY))
 
 
-@pytest.mark.parametrize("name", ["nn.LSTM", "frozen-dnc", "dnc:eager", "dam", "lstm:eager", "rmc", "ntm,slots=5"])
+@pytest.mark.parametrize("name", ["nn.LSTM", "frozen-dnc", "dnc:eager", "dam", "lstm:eager", "rmc,heads=1", "ntm,slots=5"])
 def test_contestants_take_the_sizes_of_the_workload(name):
     sizes = workload(TINY)
     output = contestant(name)(sizes)(torch.rand(sizes.steps, sizes.batch, sizes.inputs))
@@ -65,7 +65,7 @@ def test_keywords_go_before_the_sizes_of_the_workload():
     model = contestant("dnc:eager,slots=7,writing=uniform:2")(workload(TINY))
     (ours,) = (module for module in model.modules() if isinstance(module, tm.DNC))
     assert ours.cell.memory.slots == 7 and ours.cell.memory.width == 3 and ours.engine == "eager"
-    assert ours.cell.writing == Uniform(2)
+    assert repr(ours.cell.writing) == repr(Uniform(2))
 
 
 def test_the_yardstick_computes_what_our_dnc_computes():

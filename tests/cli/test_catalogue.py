@@ -34,7 +34,7 @@ def test_each_name_has_one_line(kind: str, names: list[str], capsys: pytest.Capt
 def test_what_the_lines_say(capsys: pytest.CaptureFixture[str]) -> None:
     text = "\n".join(printed(capsys, "list", "models", "tasks", "presets"))
     assert "28,112  Hochreiter 1997; Graves 2016" in text and "A controller with content look-up" in text
-    assert re.search(r"  babi  +tokens +question accuracy +Weston 2015  Read a story", text)
+    assert re.search(r"  babi +tokens +question accuracy +Weston 2015 +Read a story", text)
     assert "vector 8 to 6" in text and "bits=8, min_length=8" in text
     assert "  dnc     uw              usage_floor=0.0" in text
 

@@ -89,7 +89,7 @@ def test_flags_after_a_configuration_file_go_before_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("", "name a task with --task: babi"),
+        ("", "name a task with --task: add"),
         ("--task coppy", "unknown task 'coppy': did you mean 'copy'"),
         ("--task copy/damn", "unknown task 'copy/damn': did you mean 'copy/dam'"),
         ("--task copy --model dncc", "unknown model 'dncc': did you mean 'dnc'"),
@@ -140,3 +140,8 @@ def test_the_help_lists_the_flags_of_what_is_named() -> None:
     for flag in ("--task.bits", "--model.slots SLOTS", "--model.shift_range", "--optimiser.decay", "--threads"):
         assert flag in specific
     assert "number of memory slots" in specific and "``" not in specific
+
+
+def test_the_help_explains_the_flags_of_an_inherited_constructor() -> None:
+    text = train_parser({"task": "reverse", "model": "dnc", "optimiser": "adam"}).format_help()
+    assert "Shortest sequence, in symbols." in text

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import gzip
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
+import torch
 from tests.data.babi_files import pack, story, write_folder
 
 from torchmann.core.errors import DataError
+from torchmann.data import babi
 from torchmann.data.babi import ANSWER, SPECIAL, load_babi
 
 STORIES = (
@@ -34,7 +38,7 @@ def base(tmp_path):
 
 def test_preprocessing(base):
     (base / "en-10k/qa1_made-up_train.txt").write_text(STORIES)
-    vocabulary, files = load_babi([1], base, allow_partial=True)
+    vocabulary, _, files = load_babi([1], base, allow_partial=True)
     stories = files[1, "train"]
     assert stories.offsets.tolist() == [0, 26, 26 + 5]
     assert words(vocabulary, stories.tokens[:26]) == INPUTS
@@ -49,39 +53,60 @@ def test_preprocessing(base):
 def test_vocabulary_is_over_all_files_whatever_the_tasks(base):
     (base / "en-10k/qa2_made-up_test.txt").write_text("1 Zebras graze. \n2 Who? \tZebras,7\t1\n")
     (base / "en-10k/readme.txt").write_text("unrelated")
-    vocabulary, files = load_babi([1], base, allow_partial=True)
+    vocabulary, _, files = load_babi([1], base, allow_partial=True)
     assert vocabulary[:4] == SPECIAL
     assert list(vocabulary[4:]) == sorted(vocabulary[4:])
     assert {"zebras", "graze", "who"} <= set(vocabulary)
     assert not {"unrelated", "7", "Zebras"} & set(vocabulary)
     assert set(files) == {(1, "train"), (1, "test")}
-    assert load_babi([2], base, allow_partial=True)[0] == vocabulary
+    assert load_babi([2], base, allow_partial=True).vocabulary == vocabulary
 
 
-def test_long_training_stories_are_dropped_and_long_test_stories_kept(base):
-    def sized(tokens):  # each statement has 4 tokens, the question 4
-        count = (tokens - 4) // 4
-        lines = [f"{k + 1} Mary went there.\n" for k in range(count)]
-        return "".join(lines) + f"{count + 1} Who went? \tMary\t1\n"
+def test_joined_answers_are_those_of_all_files(base):
+    (base / "en-10k/qa2_made-up_test.txt").write_text("1 Who? \tMary,John,Sandra\t1 2\n2 Where? \tS,W\t1 2\n")
+    found = load_babi([1], base, allow_partial=True)
+    names = set(found.joined_answers)
+    assert {"mary,john,sandra", "s,w", "garden,garden"} <= names
+    assert list(found.joined_answers) == sorted(names) and all("," in name for name in names)
 
-    for split in ("train", "test"):
-        (base / f"en-10k/qa1_made-up_{split}.txt").write_text(sized(800) + sized(804))
-    _, files = load_babi([1], base, allow_partial=True)
-    assert files[1, "train"].offsets.tolist() == [0, 800]
-    assert files[1, "test"].offsets.tolist() == [0, 800, 1604]
+
+def test_a_file_is_parsed_once(base, monkeypatch):
+    """The second call takes what the first has kept; what is allowed is asked each time."""
+    first = load_babi([2, 1], base, allow_partial=True)
+    monkeypatch.setattr(babi, "_read", None)
+    again = load_babi([1, 2], base, allow_partial=True)
+    assert again[:2] == first[:2] and again.stories.keys() == first.stories.keys()
+    for key, stories in first.stories.items():
+        for name, value in vars(stories).items():
+            assert torch.equal(getattr(again.stories[key], name), value) and value.dtype == vars(stories)[name].dtype
+    with pytest.raises(DataError, match=r"is partial: 80 of 10,000"):
+        load_babi([1, 2], base)
+    monkeypatch.undo()
+    (base / "en-10k/qa1_made-up_test.txt").write_text(STORIES)
+    assert len(load_babi([1, 2], base, allow_partial=True).stories[1, "test"]) == 2
+
+
+def load_in_a_process(base):
+    return int(load_babi([1, 2], base, allow_partial=True).stories[2, "train"].tokens.sum())
+
+
+def test_processes_at_once_read_the_same(base):
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        sums = set(pool.map(load_in_a_process, [base] * 2))
+    assert sums == {load_in_a_process(base)}
 
 
 @pytest.mark.parametrize("folder", [".", "en-10k", ".."])
 def test_folder_may_be_given_at_three_levels(base, folder):
-    assert len(load_babi([1], base / folder, allow_partial=True)[1][1, "train"]) == 40
+    assert len(load_babi([1], base / folder, allow_partial=True).stories[1, "train"]) == 40
 
 
 @pytest.mark.parametrize("name", ["tasks_1-20_v1-2_en_en-10k.tar.gz", "tasks_1-20_v1-2.tar.gz"])
 def test_archive_under_the_data_folder_reads_as_its_folder(base, tmp_path, monkeypatch, name):
     pack(base, tmp_path / "data/babi" / name)
     monkeypatch.setenv("TORCHMANN_DATA", str(tmp_path / "data"))
-    vocabulary, files = load_babi([1, 2], None, allow_partial=True)
-    unpacked_vocabulary, unpacked = load_babi([1, 2], base, allow_partial=True)
+    vocabulary, _, files = load_babi([1, 2], None, allow_partial=True)
+    unpacked_vocabulary, _, unpacked = load_babi([1, 2], base, allow_partial=True)
     assert vocabulary == unpacked_vocabulary
     for key, stories in files.items():
         assert stories.tokens.equal(unpacked[key].tokens)
@@ -91,12 +116,12 @@ def test_archive_under_the_data_folder_reads_as_its_folder(base, tmp_path, monke
 def test_partial_file_is_refused_unless_allowed(base):
     with pytest.raises(DataError, match=r"train.txt is partial: 80 of 10,000 .*--allow-partial"):
         load_babi([1], base)
-    assert len(load_babi([1], base, allow_partial=True)[1][1, "train"]) == 40
+    assert len(load_babi([1], base, allow_partial=True).stories[1, "train"]) == 40
 
 
 def test_partial_directory_stands_in_only_where_the_file_is_missing(base):
     write_folder(base.parent, tasks=(1, 3), stories=8, name="en-10k-qa3-partial")
-    _, files = load_babi([1, 3], base, allow_partial=True)
+    files = load_babi([1, 3], base, allow_partial=True).stories
     assert len(files[1, "train"]) == 40
     assert len(files[3, "train"]) == 8
 
@@ -105,7 +130,7 @@ def test_complete_files_need_no_permission(base):
     folder = base / "en-10k"
     (folder / "qa1_made-up_train.txt").write_text("".join(story(k) for k in range(5000)))
     (folder / "qa1_made-up_test.txt").write_text("".join(story(k) for k in range(500)))
-    _, files = load_babi([1], base)
+    files = load_babi([1], base).stories
     assert (len(files[1, "train"]), len(files[1, "test"])) == (5000, 500)
 
 
@@ -151,6 +176,7 @@ def test_something_else_than_an_archive(tmp_path, content):
         (b"1 Mary moved.\n", "holds no question"),
         (b"1 Mary moved to the", "line 1: not the next numbered"),  # cut in the middle
         (b"1 Where is Mary?\n", "line 1: not the next numbered"),  # question without an answer
+        (b"1 Where is Mary?\t.\t1\n", "line 1: not the next numbered"),  # nor is this one
         (b"2 Mary moved.\n", "line 1: not the next numbered"),  # the beginning is gone
         (b"1 Mary moved.\n3 Mary moved.\n", "line 2: not the next numbered"),
         (b"1 Mary moved.\n\n2 Mary moved.\n", "line 2: not the next numbered"),

@@ -41,19 +41,19 @@ def test_contract(joint, folder):
 
 def test_sizes_and_counts(joint):
     assert joint.input_size == joint.output_size == len(joint.vocabulary)
-    assert [joint.story_count(split) for split in tasks.SPLITS] == [72, 8, 20]
+    assert [joint.example_count(split) for split in tasks.SPLITS] == [72, 8, 20]
     assert joint.batches("train", 8) is None
     assert [joint.batches("validation", n) for n in (3, 4, 100)] == [3, 2, 1]
 
 
 def test_validation_is_the_last_tenth_of_each_tasks_training_stories(joint, folder):
     everything = tasks.make("babi", tasks=[1, 3], data=folder, allow_partial=True, holdout=0.0)
-    assert [everything.story_count(split) for split in tasks.SPLITS] == [80, 0, 20]
-    in_order = everything._collate(torch.arange(80))
+    assert [everything.example_count(split) for split in tasks.SPLITS] == [80, 0, 20]
+    in_order = everything.collate(torch.arange(80))
     expected = rows(in_order)[36:40] + rows(in_order)[76:80]
     assert sorted(every_row(joint, "validation")) == sorted(expected)
     assert everything.batches("validation", 4) == 0
-    with pytest.raises(OptionError, match=r"'validation' has 0 stories.*holdout above 0"):
+    with pytest.raises(OptionError, match=r"'validation' has 0 examples.*keeps none for it"):
         everything.batch(0, 4, seed=0, split="validation")
 
 
@@ -80,8 +80,49 @@ def test_held_out_splits_do_not_depend_on_the_seed_and_end(joint):
     one, other = (joint.batch(0, 5, seed=seed, split="test") for seed in (0, 1))
     assert torch.equal(one.inputs, other.inputs)
     assert len(every_row(joint, "test")) == 20
-    with pytest.raises(OptionError, match="'test' has 20 stories, so no batch 4 of 5"):
+    with pytest.raises(OptionError, match="'test' has 20 examples, so no batch 4 of 5"):
         joint.batch(4, 5, seed=0, split="test")
+
+
+def test_long_training_stories_are_left_out_and_long_test_stories_kept(tmp_path):
+    def sized(tokens):  # each statement has 4 tokens, the question 4
+        count = (tokens - 4) // 4
+        lines = [f"{k + 1} Mary went there.\n" for k in range(count)]
+        return "".join(lines) + f"{count + 1} Who went? \tMary\t1\n"
+
+    base = write_folder(tmp_path, tasks=(1, 2))
+    for split in ("train", "test"):
+        (base / f"en-10k/qa1_made-up_{split}.txt").write_text(sized(804) + sized(800) + sized(796))
+    task = tasks.make("babi", tasks=[2, 1], data=str(base), allow_partial=True, holdout=0.5)
+    assert [task.example_count(split) for split in tasks.SPLITS] == [20 + 1, 20 + 1, 10 + 3]
+    lengths = {split: {len(row) for row in every_row(task, split)} for split in ("validation", "test")}
+    assert 796 in lengths["validation"] and not lengths["validation"] & {800, 804}
+    assert lengths["test"] >= {796, 800, 804}
+
+
+def test_buckets_show_every_story_once_with_less_padding(folder, tmp_path):
+    base = write_folder(tmp_path, tasks=(1,))
+    lines = "".join(
+        "".join(f"{k + 1} Mary went there.\n" for k in range(n)) + f"{n + 1} Who went? \tMary\t1\n"
+        for n in range(1, 49)
+    )
+    (base / "en-10k/qa1_made-up_train.txt").write_text(lines)
+    plain, bucketed = (
+        tasks.make("babi", tasks=[1], data=str(base), allow_partial=True, holdout=0.0, buckets=buckets)
+        for buckets in (None, 12)
+    )
+    tasks.check_task(bucketed)
+
+    def epoch(task, number):
+        return [task.batch(12 * number + k, 4, seed=3) for k in range(12)]
+
+    def padding(batches):
+        return sum(int((len(batch.inputs) - batch.lengths).sum()) for batch in batches)
+
+    for number in (0, 1):
+        stories = sorted(row for batch in epoch(bucketed, number) for row in rows(batch))
+        assert stories == sorted(row for batch in epoch(plain, number) for row in rows(batch))
+    assert padding(epoch(bucketed, 0)) == 12 * (4 + 8 + 12) < padding(epoch(plain, 0)) / 4
 
 
 def test_first_held_out_batch_has_every_task(joint):
@@ -146,6 +187,7 @@ def test_batch_moves_with_its_source(joint):
         ({"tasks": [21]}, "tasks must be"),
         ({"holdout": 1.0}, "holdout must be at least 0 and below 1"),
         ({"loss": "bit"}, "unknown loss 'bit'"),
+        ({"buckets": 0}, "buckets must be an integer of at least 1"),
     ],
 )
 def test_bad_options(options, message, folder):
@@ -172,7 +214,7 @@ needs_published_data = pytest.mark.skipif(
 def test_published_single_task():
     task = tasks.make("babi", tasks=[1])
     assert task.input_size == 160
-    assert [task.story_count(split) for split in tasks.SPLITS] == [1800, 200, 200]
+    assert [task.example_count(split) for split in tasks.SPLITS] == [1800, 200, 200]
     batch = task.batch(0, 32, seed=0)
     assert (batch.answer_mask.sum(0) == 5).all()
     assert batch.inputs.shape[0] <= 93
@@ -183,11 +225,11 @@ def test_published_joint_run():
     """dam.md 4.6: vocabulary 160, 6,267 test stories, 62,493 training stories of 800 tokens at most."""
     task = tasks.make("babi", allow_partial=True, holdout=0.0)
     assert task.input_size == 160
-    assert task.story_count("test") == 6267
+    assert task.example_count("test") == 6267
     per_task = task._stories.source[task._rows["train"]].bincount()
     without_3 = int(per_task.sum() - per_task[3])
     assert without_3 == 60_660
-    if task.story_count("train") != 62_493:  # task 3's training file is partial in some copies
+    if task.example_count("train") != 62_493:  # task 3's training file is partial in some copies
         with pytest.raises(DataError, match=r"qa3.* is partial.*allow-partial"):
             tasks.make("babi", tasks=[3])
     batch = task.batch(0, 64, seed=0)

@@ -73,8 +73,35 @@ def test_bit_scores():
     assert [float(value) for value in scores["bit_accuracy"]] == [11, 12]
     assert [float(value) for value in scores["sequence_accuracy"]] == [2, 3]
     total, weight = scores["bit_cross_entropy"]
-    expected = (11 * math.log1p(math.exp(-0.1)) + math.log1p(math.exp(3))) / 12
-    assert float(total / weight) == pytest.approx(expected, rel=1e-5)
+    nats = 11 * math.log1p(math.exp(-0.1)) + math.log1p(math.exp(3))
+    assert float(total / weight) == pytest.approx(nats / 12, rel=1e-5)
+    assert [float(value) for value in scores["position_accuracy"]] == [5, 6]
+    assert [float(value) for value in scores["vector_cross_entropy"]] == pytest.approx([nats, 6], rel=1e-5)
+    assert [float(value) for value in scores["bits_per_sequence"]] == pytest.approx([nats / math.log(2), 3], rel=1e-5)
+
+
+def test_class_scores():
+    """Two rows of three steps, the first of which is not answered: all right; one class wrong."""
+    targets = torch.tensor([[0, 0], [1, 2], [2, 1]])
+    logits = torch.nn.functional.one_hot(targets, 3) * 2.0
+    logits[0] *= -1
+    logits[2, 1] = torch.tensor([2.0, 0.0, 0.0])
+    mask = torch.tensor([False, True, True]).unsqueeze(1).expand(3, 2)
+    scores = scoring.class_scores(logits, targets, mask)
+    assert [float(value) for value in scores["position_accuracy"]] == [3, 4]
+    assert [float(value) for value in scores["sequence_accuracy"]] == [1, 2]
+    total = math.log(2 + math.exp(2))
+    assert [float(value) for value in scores["cross_entropy"]] == pytest.approx([4 * total - 6, 4], rel=1e-5)
+
+
+def test_value_scores():
+    """Two rows: means 2 and 10, deviations 2 and 8; one error of 1, and one where nothing is asked."""
+    targets = torch.tensor([[1.0, 8.0], [3.0, 12.0], [0.0, 0.0]]).unsqueeze(-1)
+    output = targets + torch.tensor([[0.0, 1.0], [0.0, 0.0], [5.0, 5.0]]).unsqueeze(-1)
+    mask = torch.tensor([[True, True], [True, True], [False, False]])
+    scores = scoring.value_scores(output, targets, mask)
+    assert [float(value) for value in scores["explained_variance"]] == [9, 10]
+    assert [float(value) for value in scores["mean_squared_error"]] == [1, 4]
 
 
 def test_a_logit_of_zero_is_not_a_one():

@@ -8,7 +8,9 @@ from torchmann import tasks
 from torchmann.core.errors import OptionError
 from torchmann.tasks import SPLITS, random_stream
 
-SYNTHETIC = [name for name in tasks.names() if not name.startswith("babi")]
+ON_FILES = ("babi", "ag-news", "imdb", "yelp-polarity", "yelp-full", "dbpedia", "yahoo-answers")
+ON_FILES += ("ptb", "enwik8", "text8", "mnist", "pmnist")
+SYNTHETIC = [name for name in tasks.names() if not name.startswith(ON_FILES)]
 
 
 @pytest.mark.parametrize("name", SYNTHETIC)
@@ -96,7 +98,30 @@ def test_command_line_is_built_from_the_constructor(name):
         "repeat-copy": ["--task.repeat_scale=2.5"],
         "recall": ["--task.max_queries=null"],
         "babi": ["--task.tasks=[1, 2]", "--task.allow_partial=true"],
+        "babi-sentences": ["--task.recent=70", "--task.buckets=50"],
+        "ptb": ["--task.convention=characters", "--task.steps=100"],
+        "enwik8": ["--task.steps=100", "--task.allow_partial=true"],
+        "text8": ["--task.steps=100"],
+        "mnist": ["--task.validation=6000", "--task.pixels_per_step=28"],
+        "pmnist": ["--task.permutation_seed=92916"],
+        "priority-sort": ["--task.answers=3", "--task.mode=released", "--task.loss=episode"],
+        "ngram": ["--task.context=1", "--task.loss=step"],
+        "symbol-copy": ["--task.max_length=4"],
+        "double": ["--task.symbols=4"],
+        "reverse": ["--task.min_length=2"],
+        "add": ["--task.symbols=5"],
+        "max": ["--task.symbols=50"],
+        "representation-recall": ["--task.segments=16", "--task.generator=released"],
+        "nth-farthest": ["--task.dimensions=4"],
+        "convex-hull": ["--task.max_points=10", "--task.encoding=stm", "--task.files=test"],
+        "sinusoid": ["--task.noise=2.0", "--task.show_x=false"],
         "markov": ["--task.symbols=4", "--task.regularity=0.5"],
+        "ag-news": ["--task.max_tokens=60", "--task.allow_partial=true"],
+        "imdb": ["--task.holdout=2500.0", "--task.answer_step=true"],
+        "yelp-polarity": ["--task.buckets=50"],
+        "yelp-full": ["--task.vectors=glove"],
+        "dbpedia": ["--task.min_documents=5"],
+        "yahoo-answers": ["--task.max_tokens=null"],
     }[name]
     given = parser.parse_args(arguments).task.as_dict()
     for argument in arguments:

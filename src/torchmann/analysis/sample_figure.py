@@ -13,7 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from torch import Tensor
 
 from torchmann.analysis.sample import Sample, spelt
@@ -219,7 +219,7 @@ def image_of(axis: Axes, values_TN: np.ndarray, what: str, kind: str) -> AxesIma
         axis.vlines(np.arange(1, steps) - 0.5, -0.5, rows - 0.5, color="#eef1f3", linewidth=0.4)
         axis.hlines(np.arange(1, rows) - 0.5, -0.5, steps - 0.5, color="#eef1f3", linewidth=0.4)
     axis.set_ylabel(what)
-    axis.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axis.yaxis.set_major_locator(MaxNLocator(4, integer=True) if rows > 1 else NullLocator())
     return image
 
 

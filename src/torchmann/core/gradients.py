@@ -24,6 +24,11 @@ def differentiable_form() -> Iterator[None]:
         _differentiable = before
 
 
+def in_differentiable_form() -> bool:
+    """Whether `differentiable_form` is in force, which a traced function must remember."""
+    return _differentiable
+
+
 def stop_gradient(value: Tensor) -> Tensor:
     """`value` with its gradient cut."""
     return value if _differentiable else value.detach()

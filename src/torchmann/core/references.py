@@ -36,6 +36,33 @@ REFERENCES: dict[str, str] = {
         "T. Park, I. Choi, M. Lee. Distributed associative memory network with memory refreshing loss. "
         "arXiv:2007.10637, 2020."
     ),
+    "pointer": "O. Vinyals, M. Fortunato, N. Jaitly. Pointer networks. NeurIPS 2015.",
+    "stm": "H. Le, T. Tran, S. Venkatesh. Self-attentive associative memory. ICML 2020.",
+    "entity_network": (
+        "M. Henaff, J. Weston, A. Szlam, A. Bordes, Y. LeCun. Tracking the world state with recurrent entity networks. "
+        "ICLR 2017."
+    ),
+    "penn_treebank": (
+        "M. P. Marcus, B. Santorini, M. A. Marcinkiewicz. Building a large annotated corpus of English: the Penn "
+        "Treebank. Computational Linguistics 19, 1993."
+    ),
+    "ptb_characters": "T. Mikolov et al. Subword language modeling with neural networks. Preprint, 2012.",
+    "large_text": "M. Mahoney. Large text compression benchmark. mattmahoney.net/dc/text.html, 2006.",
+    "mnist": (
+        "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner. Gradient-based learning applied to document recognition. "
+        "Proceedings of the IEEE 86, 1998."
+    ),
+    "pixel_mnist": (
+        "Q. V. Le, N. Jaitly, G. E. Hinton. A simple way to initialize recurrent networks of rectified linear units. "
+        "arXiv:1504.00941, 2015."
+    ),
+    "dilated": "S. Chang et al. Dilated recurrent neural networks. NeurIPS 2017.",
+    "zhang": (
+        "X. Zhang, J. Zhao, Y. LeCun. Character-level convolutional networks for text classification. NeurIPS 2015."
+    ),
+    "imdb": "A. L. Maas et al. Learning word vectors for sentiment analysis. ACL 2011.",
+    "glove": "J. Pennington, R. Socher, C. D. Manning. GloVe: global vectors for word representation. EMNLP 2014.",
+    "region_embedding": ("C. Qiao et al. A new method of region embedding for text classification. ICLR 2018."),
     "babi": (
         "J. Weston et al. Towards AI-complete question answering: a set of prerequisite toy tasks. "
         "arXiv:1502.05698, 2015."

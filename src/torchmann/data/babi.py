@@ -1,4 +1,4 @@
-"""bAbI question answering, version 1.2, en-10k: read, check, tokenise (preprocessing of dam.md 4.6).
+"""bAbI question answering, version 1.2, en-10k: read, check, tokenise (preprocessing of dam.md 4.6), keep in a cache.
 
 A story is one sequence with all its questions; each word of an answer is a ``-`` in the input, and the target
 at that step. Legend: N tokens of all stories, S stories, W words.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from torchmann.core.errors import DataError
+from torchmann.data.cache import Parsed, cached
 from torchmann.data.locate import locate
 from torchmann.data.reading import decoded, members, require_complete
 
@@ -25,9 +26,12 @@ PAD, PERIOD, QUESTION, ANSWER = range(4)
 SPECIAL = ("<pad>", ".", "?", "-")
 TASKS = range(1, 21)
 QUESTIONS = {"train": 10_000, "test": 1_000}  # in every published en-10k file
-MAX_TRAINING_TOKENS = 800  # longer training stories are dropped; test stories are not
+
+PARSER = 1
+"""Version of what this file makes of the data; it grows with each change, so that nothing older comes from a cache."""
 
 _FILE = re.compile(r"(?:^|/)en-10k(?P<partial>-qa\d+-partial)?/qa(?P<task>\d+)_.*_(?P<split>train|test)\.txt$")
+_ANSWER = re.compile(r"\?([^\n]*)")  # with the numbers of supporting facts
 _AGAIN = "Get bAbI v1.2 (tasks_1-20_v1-2.tar.gz) again."
 
 
@@ -65,6 +69,20 @@ class Stories:
         )
 
 
+class BabiData(NamedTuple):
+    """What the files hold.
+
+    Attributes:
+        vocabulary: of the words of every file found, 160 entries on the complete data, whatever tasks are chosen.
+        joined_answers: every answer of several words in those files, such as ``"apple,milk"``.
+        stories: of the chosen tasks, by (task, ``"train"`` or ``"test"``).
+    """
+
+    vocabulary: tuple[str, ...]
+    joined_answers: tuple[str, ...]
+    stories: dict[tuple[int, str], Stories]
+
+
 class Source(NamedTuple):
     """The text of one file, and where it came from."""
 
@@ -75,42 +93,50 @@ class Source(NamedTuple):
 Files = dict[tuple[int, str], Source]
 
 
-def load_babi(
-    tasks: Sequence[int], path: str | Path | None = None, allow_partial: bool = False
-) -> tuple[tuple[str, ...], dict[tuple[int, str], Stories]]:
-    """The vocabulary, and the stories of the chosen tasks by (task, ``"train"`` or ``"test"``).
-
-    The vocabulary is built over every file found, so it is the same (160 entries on the complete data)
-    whatever tasks are chosen.
+def load_babi(tasks: Sequence[int], path: str | Path | None = None, allow_partial: bool = False) -> BabiData:
+    """The stories of the chosen tasks.
 
     Args:
         tasks: numbers of the tasks, 1 to 20.
-        path: the archive, its unpacked folder, or a folder that holds either under ``babi/``; by default the
-            folder named by TORCHMANN_DATA.
+        path: the archive, its unpacked folder, or a folder that holds either under ``babi/``; by default where
+            `locate` finds it.
         allow_partial: take files with fewer questions than the published ones.
 
     Raises:
         DataError: a file is missing, damaged, or partial and not allowed to be.
     """
     found = locate("babi", path)
+    found = found.parent if found.name.startswith("en-10k") else found  # the stand-ins are beside it
+    chosen = [(task, split) for task in sorted(tasks) for split in QUESTIONS]
+    tensors, values = cached("babi", [found], lambda: _parsed(found, chosen), parser=PARSER, chosen=chosen)
+    stories = {}
+    for (task, split), (place, questions) in zip(chosen, values["files"], strict=True):
+        require_complete(place, questions, QUESTIONS[split], "questions", allow_partial)
+        stories[task, split] = Stories(*(tensors[f"{task}/{split}/{field.name}"] for field in fields(Stories)))
+    return BabiData(tuple(values["vocabulary"]), tuple(values["joined_answers"]), stories)
+
+
+def _parsed(found: Path, chosen: Sequence[tuple[int, str]]) -> Parsed:
     files = _read(found)
     if not files:
         raise DataError(f"{found} holds no bAbI files en-10k/qa*_train.txt or en-10k/qa*_test.txt. {_AGAIN}")
     vocabulary = _vocabulary(files)
     index = {word: number for number, word in enumerate(vocabulary) if number not in (PAD, ANSWER)}
-    stories = {}
-    for task in tasks:
-        for split in QUESTIONS:
-            if (task, split) not in files:
-                raise DataError(f"{found} holds no {split} file of bAbI task {task} (en-10k). {_AGAIN}")
-            stories[task, split] = _parse(files[task, split], task, split, index, allow_partial)
-    return vocabulary, stories
+    tensors: dict[str, Tensor] = {}
+    read = []
+    for task, split in chosen:
+        if (task, split) not in files:
+            raise DataError(f"{found} holds no {split} file of bAbI task {task} (en-10k). {_AGAIN}")
+        stories, questions = _parse(files[task, split], task, index)
+        tensors |= {f"{task}/{split}/{field.name}": getattr(stories, field.name) for field in fields(stories)}
+        read.append((files[task, split].place, questions))
+    return tensors, {"vocabulary": vocabulary, "joined_answers": _joined_answers(files), "files": read}
 
 
 def _read(path: Path) -> Files:
     """All files, without the partial stand-ins of files that are there."""
     files: Files = {}
-    for place, match, content in members(path.parent if path.name.startswith("en-10k") else path, _FILE):
+    for place, match, content in members(path, _FILE):
         key = int(match["task"]), match["split"]
         if key not in files or not match["partial"]:
             files[key] = Source(place, decoded(content, place))
@@ -129,6 +155,12 @@ def _vocabulary(files: Files) -> tuple[str, ...]:
     return SPECIAL + tuple(sorted(word for word in words if word.isalpha()))
 
 
+def _joined_answers(files: Files) -> list[str]:
+    after = {text for source in files.values() for text in _ANSWER.findall(source.text)}
+    answers = ([word for word in _split_words(text) if word.isalpha()] for text in after)
+    return sorted({",".join(answer) for answer in answers if len(answer) > 1})
+
+
 class _Line(NamedTuple):
     """One encoded line: its input tokens, the words of its answer, and whether it is a question."""
 
@@ -142,21 +174,18 @@ def _encode(text: str, index: dict[str, int]) -> _Line | None:
     words = [index[word] for word in _split_words(text) if word in index]
     if QUESTION in words:
         end = words.index(QUESTION) + 1
-        answers = words[end:]
+        answers = [word for word in words[end:] if word > ANSWER]
         return _Line(words[:end], answers, asking=True) if answers else None
     return _Line(words, [], asking=False) if words and words[-1] == PERIOD else None
 
 
-def _parse(source: Source, task: int, split: str, index: dict[str, int], allow_partial: bool) -> Stories:
-    """Encode one file and drop the training stories that are too long."""
+def _parse(source: Source, task: int, index: dict[str, int]) -> tuple[Stories, int]:
+    """The encoded stories of one file, and the number of their questions."""
     tokens, answers, asking = array("h"), array("h"), array("b")
     offsets = [0]
     questions = 0
     for story in _stories(source, index):
-        length = sum(len(line.tokens) + len(line.answers) for line in story)
         questions += sum(line.asking for line in story)
-        if split == "train" and length > MAX_TRAINING_TOKENS:
-            continue
         for line in story:
             tokens.extend(line.tokens + [ANSWER] * len(line.answers))
             answers.extend([PAD] * len(line.tokens) + line.answers)
@@ -164,14 +193,14 @@ def _parse(source: Source, task: int, split: str, index: dict[str, int], allow_p
         offsets.append(len(tokens))
     if not questions:
         raise DataError(f"{source.place} holds no question. {_AGAIN}")
-    require_complete(source.place, questions, QUESTIONS[split], "questions", allow_partial)
-    return Stories(
+    stories = Stories(
         torch.tensor(tokens, dtype=torch.int16),
         torch.tensor(answers, dtype=torch.int16),
         torch.tensor(asking, dtype=torch.bool),
         torch.tensor(offsets),
         torch.full((len(offsets) - 1,), task),
     )
+    return stories, questions
 
 
 def _stories(source: Source, index: dict[str, int]) -> Iterator[list[_Line]]:

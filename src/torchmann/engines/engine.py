@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmann.core.cell import Cell
 from torchmann.core.errors import unknown_name
 from torchmann.core.state import Tree
-from torchmann.engines import eager, lightweight
+from torchmann.engines import eager, fused, lightweight
 
 
 class Engine(Protocol):
@@ -30,7 +30,7 @@ class Engine(Protocol):
         """Run `cell` over the time axis."""
 
 
-ENGINES: dict[str, Engine] = {"eager": eager.unroll, "lightweight": lightweight.unroll}
+ENGINES: dict[str, Engine] = {"eager": eager.unroll, "lightweight": lightweight.unroll, "fused": fused.unroll}
 
 
 def check_engine(name: str) -> str:

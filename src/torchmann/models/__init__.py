@@ -12,6 +12,7 @@ from torchmann.models.registry import build, model_named, names
 from torchmann.models.rmc import RMC
 from torchmann.models.sam import SAM
 from torchmann.models.sdnc import SDNC
+from torchmann.models.sentence_encoder import SentenceEncoder
 from torchmann.models.sequence import SequenceModel
 from torchmann.models.storage import load, save
 from torchmann.models.structured_ntm import NTM1, NTM2, NTM3
@@ -34,6 +35,7 @@ __all__ = [
     "AwTA",
     "SAM",
     "SDNC",
+    "SentenceEncoder",
     "SequenceModel",
     "build",
     "load",

@@ -18,7 +18,7 @@ class SequenceModel(nn.Module):
     """``output, state = head(body(encoder(inputs)))``, with the state and the keywords of the body.
 
     Args:
-        encoder: from what the task gives to the body's input, e.g. `torch.nn.Embedding`.
+        encoder: from what the task gives to the body's input, e.g. `torch.nn.Embedding` or `SentenceEncoder`.
         body: a `Recurrent`.
         head: from the body's output to what the task scores.
     """
@@ -33,7 +33,7 @@ class SequenceModel(nn.Module):
         """Run over a sequence.
 
         Args:
-            inputs: ``[T, B]`` tokens or ``[T, B, I]`` vectors.
+            inputs: ``[T, B]`` tokens, ``[T, B, I]`` vectors or ``[T, B, L]`` sentences.
             state: what an earlier call returned; None starts anew.
             decode_from: absolute step from which the memory is used at every step, whatever the writing policy: where
                 the answers begin. None leaves the policy alone.
@@ -43,7 +43,7 @@ class SequenceModel(nn.Module):
             Outputs ``[T, B, O]`` and the body's state.
 
         Raises:
-            ShapeError: vectors where the encoder wants tokens.
+            ShapeError: vectors where the encoder wants tokens, or sentences of another length.
         """
         if isinstance(self.encoder, nn.Embedding) and inputs.is_floating_point():
             raise ShapeError(

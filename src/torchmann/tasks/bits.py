@@ -85,7 +85,7 @@ class BitTask(Task):
         return scoring.divisor(batch.answer_mask, self.output_size, self.normalisation)
 
     def scores(self, output_TBO: Tensor, batch: Batch) -> dict[str, Score]:
-        """``bit_accuracy``, ``sequence_accuracy`` and ``bit_cross_entropy``; see `scoring.bit_scores`."""
+        """``bit_accuracy`` and others; see `scoring.bit_scores`."""
         scoring.require_output(output_TBO, batch, self.output_size)
         return scoring.bit_scores(output_TBO[..., self.scored], batch.targets[..., self.scored], batch.answer_mask)
 

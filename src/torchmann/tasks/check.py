@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from torchmann.tasks.stream import StreamTask
 from torchmann.tasks.task import SPLITS, Batch, Task
 
 INPUT_KINDS = ("vector", "tokens", "sentences")
@@ -67,7 +68,8 @@ def _require(condition: bool | float | Tensor, message: str) -> None:
 
 
 def _kind(task: Task) -> tuple[object, ...]:
-    return task.input_kind, task.target_kind, task.input_size, task.output_size, task.refresh_size, task.metric
+    sizes = task.input_size, task.output_size, task.refresh_size, task.sentence_length
+    return task.input_kind, task.target_kind, *sizes, task.metric
 
 
 def _check_sizes(task: Task) -> None:
@@ -77,15 +79,19 @@ def _check_sizes(task: Task) -> None:
     for name, least in (("input_size", 1), ("output_size", 1), ("refresh_size", 0)):
         size = getattr(task, name)
         _require(isinstance(size, int) and size >= least, f"{name} must be an int >= {least}, got {size!r}")
+    words = task.sentence_length
+    if task.input_kind == "sentences":
+        _require(isinstance(words, int) and words >= 1, f"sentence_length must be an int >= 1, got {words!r}")
+    else:
+        _require(words is None, f"sentence_length must be None without sentences, got {words!r}")
 
 
 def _check_batch(task: Task, batch: Batch) -> None:
     steps, rows = batch.inputs.shape[:2]
     tokens = task.input_kind != "vector"
     classes = task.target_kind == "classes"
-    shown = {"vector": (task.input_size,), "tokens": (), "sentences": batch.inputs.shape[2:]}[task.input_kind]
+    shown = {"vector": (task.input_size,), "tokens": (), "sentences": (task.sentence_length or 0,)}[task.input_kind]
     _require_tensor("inputs", batch.inputs, (steps, rows, *shown), tokens)
-    _require(task.input_kind != "sentences" or batch.inputs.ndim == 3, "sentences must be [T, B, L]")
     _require_tensor("targets", batch.targets, (steps, rows) + (() if classes else (task.output_size,)), classes)
     for name in ("answer_mask", "refresh_mask"):
         mask = getattr(batch, name)
@@ -155,12 +161,11 @@ def _check_purity(task: Task, batch: Batch, batch_size: int, seed: int, split: s
 
 
 def _check_streams(task: Task, batch_size: int, seed: int) -> None:
-    """Different seeds, indices and endless splits must give different batches."""
+    """Different indices, splits and seeds must give different batches; only a stream may be the same for all seeds."""
     first = task.batch(0, batch_size, seed=seed)
-    others = {
-        "another index": task.batch(1, batch_size, seed=seed),
-        "another seed": task.batch(0, batch_size, seed=seed + 1),
-    }
+    others = {"another index": task.batch(1, batch_size, seed=seed)}
+    if not isinstance(task, StreamTask):
+        others["another seed"] = task.batch(0, batch_size, seed=seed + 1)
     for split in SPLITS[1:]:
         if task.batches(split, batch_size) != 0:
             others[f"split {split!r}"] = task.batch(0, batch_size, seed=seed, split=split)

@@ -1,10 +1,11 @@
-"""Masked losses and scores, shared by the tasks: bits, words, whole sequences, whole questions.
+"""Masked losses and scores, shared by the tasks: bits, words, values, whole sequences, whole questions.
 
 Legend: T time, B batch, O output, C channels of one answer (bits, or 1 for a word).
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, get_args
 
 import torch
@@ -65,17 +66,64 @@ def word_losses(logits_TBO: Tensor, targets_TB: Tensor) -> Tensor:
 def bit_scores(logits_TBC: Tensor, targets_TBC: Tensor, mask_TB: Tensor) -> dict[str, Score]:
     """Scores of binary answers; a bit counts as one where its logit is above zero.
 
-    Returns ``bit_accuracy`` (mean over answered bits), ``sequence_accuracy`` (rows of which every answered
-    bit is right) and ``bit_cross_entropy`` (nats per answered bit).
+    Returns:
+        ``bit_accuracy``: mean over answered bits. ``position_accuracy`` and ``sequence_accuracy``: answered steps, and
+        rows, of which every answered bit is right. Cross entropy: ``bit_cross_entropy`` in nats per answered bit,
+        ``vector_cross_entropy`` in nats per answered step, and ``bits_per_sequence`` in bits per row (NTM).
+    """
+    right_TBC = ((logits_TBC > 0) == (targets_TBC > 0.5)) & mask_TB.unsqueeze(-1)
+    losses_TBC = bit_losses(logits_TBC, targets_TBC) * mask_TB.unsqueeze(-1)
+    steps = mask_TB.sum().float()
+    bits = steps * targets_TBC.shape[-1]
+    whole = _whole_answers(right_TBC.all(-1), mask_TB)
+    return {
+        "bit_accuracy": Score(right_TBC.sum().float(), bits),
+        **whole,
+        "bit_cross_entropy": Score(losses_TBC.sum(), bits),
+        "vector_cross_entropy": Score(losses_TBC.sum(), steps),
+        "bits_per_sequence": Score(losses_TBC.sum() / math.log(2), whole["sequence_accuracy"].weight),
+    }
+
+
+@torch.no_grad()
+def class_scores(logits_TBO: Tensor, targets_TB: Tensor, mask_TB: Tensor) -> dict[str, Score]:
+    """Scores of answers that are one class a step, the one with the largest logit.
+
+    Returns:
+        ``position_accuracy``: mean over answered steps. ``sequence_accuracy``: rows of which every answered step is
+        right. ``cross_entropy``: nats per answered step.
+    """
+    losses_TB = word_losses(logits_TBO, targets_TB) * mask_TB
+    return {
+        **_whole_answers((logits_TBO.argmax(-1) == targets_TB) & mask_TB, mask_TB),
+        "cross_entropy": Score(losses_TB.sum(), mask_TB.sum().float()),
+    }
+
+
+def _whole_answers(right_TB: Tensor, mask_TB: Tensor) -> dict[str, Score]:
+    """The share of answered steps that are right, and that of rows without a wrong one."""
+    whole_B = (right_TB | ~mask_TB).all(0)
+    return {
+        "position_accuracy": Score(right_TB.sum().float(), mask_TB.sum().float()),
+        "sequence_accuracy": Score(whole_B.sum().float(), torch.ones_like(whole_B).sum().float()),
+    }
+
+
+@torch.no_grad()
+def value_scores(output_TBO: Tensor, targets_TBO: Tensor, mask_TB: Tensor) -> dict[str, Score]:
+    """Scores of answers that are real numbers.
+
+    Returns:
+        ``explained_variance``: 1 - squared error / squared deviation of the targets from their row's mean, both summed
+        before they are divided; 0 for an output that is that mean. ``mean_squared_error``: per answered number.
     """
     mask_TB1 = mask_TB.unsqueeze(-1)
-    right_TBC = (logits_TBC > 0) == (targets_TBC > 0.5)
-    bits = mask_TB.sum() * targets_TBC.shape[-1]
-    whole_B = (right_TBC | ~mask_TB1).all(-1).all(0)
+    errors = ((output_TBO.float() - targets_TBO) * mask_TB1).square().sum()
+    mean_BO = (targets_TBO * mask_TB1).sum(0) / mask_TB1.sum(0).clamp(min=1)
+    variation = ((targets_TBO - mean_BO) * mask_TB1).square().sum()
     return {
-        "bit_accuracy": Score((right_TBC & mask_TB1).sum().float(), bits.float()),
-        "sequence_accuracy": Score(whole_B.sum().float(), torch.ones_like(whole_B).sum().float()),
-        "bit_cross_entropy": Score((bit_losses(logits_TBC, targets_TBC) * mask_TB1).sum(), bits.float()),
+        "explained_variance": Score(variation - errors, variation),
+        "mean_squared_error": Score(errors, mask_TB.sum().float() * targets_TBO.shape[-1]),
     }
 
 

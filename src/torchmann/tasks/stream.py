@@ -49,7 +49,7 @@ class TextStream(StreamTask):
 
     @abstractmethod
     def text(self, split: str, seed: int) -> Tensor:
-        """The tokens ``[N]`` int64 of a split; a text of its own for each seed, or the same one for all."""
+        """The tokens ``[N]`` of a split, whole numbers of any type; a text of its own for each seed, or one for all."""
 
     @abstractmethod
     def text_length(self, split: str) -> int:
@@ -73,10 +73,10 @@ class TextStream(StreamTask):
         stop = min(start + self.steps, row_length)
         tokens_TB = self.text(split, seed)[: batch_size * row_length + 1].unfold(0, row_length + 1, row_length).T
         everywhere_TB = torch.ones(stop - start, batch_size, dtype=torch.bool)
-        inputs_TB = tokens_TB[start:stop].contiguous()
+        inputs_TB = tokens_TB[start:stop].long().contiguous()
         return Batch(
             inputs=inputs_TB,
-            targets=tokens_TB[start + 1 : stop + 1].contiguous(),
+            targets=tokens_TB[start + 1 : stop + 1].long().contiguous(),
             lengths=torch.full((batch_size,), stop - start),
             answer_mask=everywhere_TB,
             refresh_mask=everywhere_TB,

@@ -107,6 +107,8 @@ class Config:
                 input_kind=task.input_kind,
                 input_size=task.input_size,
                 output_size=task.output_size + widened,
+                word_vectors=task.word_vectors,
+                sentence_length=task.sentence_length,
                 **options,
             )
 

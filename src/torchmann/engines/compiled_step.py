@@ -1,0 +1,271 @@
+"""The step of a cell and its vector-Jacobian product as compiled functions of flat lists of tensors.
+
+Shapes: B batch, I input, O output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from itertools import islice
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
+
+from torchmann.core.cell import Cell
+from torchmann.core.gradients import in_differentiable_form
+from torchmann.core.precision import autocast_is_on, without_autocast
+from torchmann.core.state import Tree, map_leaves, named_leaves
+from torchmann.engines.graph import Form, Graph, form_of
+
+
+def leaves_of(tree: Tree) -> tuple[Tensor, ...]:
+    """The tensors of a tree, in order."""
+    return tuple(leaf for _, leaf in named_leaves(tree))
+
+
+def filled(tree: Tree, leaves: Sequence[Tensor]) -> Tree:
+    """A tree of this structure with `leaves` as its tensors."""
+    values = iter(leaves)
+    return map_leaves(lambda _: next(values), tree)
+
+
+class LinearMap(NamedTuple):
+    """An affine map that a step applies: which parameters are its weight and its bias, if it has one."""
+
+    weight: int
+    bias: int | None
+
+
+class _Taps(TorchFunctionMode):
+    """Notes what goes into and comes out of each affine map by one of `parameters`, and cuts it from these.
+
+    The gradient of such a parameter is then a product over all steps at once, of what went in and the gradient of what
+    came out.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        super().__init__()
+        self._numbers = {id(parameter): number for number, parameter in enumerate(parameters)}
+        self.maps: list[LinearMap] = []
+        self.inputs: list[Tensor] = []
+        self.outputs: list[Tensor] = []
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        # under vmap a tensor has no meaning outside
+        if function is not F.linear or torch._C._are_functorch_transforms_active():
+            return function(*args, **kwargs)
+        return self._linear(*args, **kwargs)
+
+    def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        number = self._numbers.get(id(weight))
+        if number is None or not weight.requires_grad:
+            return F.linear(input, weight, bias)
+        place = self._numbers.get(id(bias)) if bias is not None and bias.requires_grad else None
+        output = F.linear(input, weight.detach(), bias if bias is None or place is None else bias.detach())
+        if not output.requires_grad:
+            output.requires_grad_()
+        self.maps.append(LinearMap(number, place))
+        self.inputs.append(input.detach())
+        self.outputs.append(output)
+        return output
+
+
+class Autocast(NamedTuple):
+    """The state of autocast, which decides in what precision a step computes."""
+
+    device_type: str
+    dtype: torch.dtype | None  # None: it is off
+
+    @classmethod
+    def now(cls, device_type: str) -> Autocast:
+        """That at this moment."""
+        return cls(device_type, torch.get_autocast_dtype(device_type) if autocast_is_on(device_type) else None)
+
+    def again(self) -> AbstractContextManager[object]:
+        """A context with this state, in which no cast weights are kept."""
+        if self.dtype is None:
+            return without_autocast(self.device_type)
+        return torch.autocast(self.device_type, dtype=self.dtype, cache_enabled=False)
+
+
+class Layout(NamedTuple):
+    """How many tensors of each sort a step takes, in one list and in this order."""
+
+    parameters: int
+    buffers: int
+    inputs: int  # x and the leaves of the noise
+    leaves: int  # of the state
+
+    def split(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
+        """The tensors of each sort, and in a last list what else there is."""
+        rest = iter(tensors)
+        return [*(list(islice(rest, size)) for size in self), list(rest)]
+
+
+class _KindOfStep(nn.Module):
+    """A cell's step of one kind as a module, whose parameters and buffers can be replaced."""
+
+    def __init__(self, cell: Cell, kind: Hashable) -> None:
+        super().__init__()
+        self.cell, self.kind = cell, kind
+
+    def forward(self, x: Tensor, state: Any, noise: Any) -> tuple[Tensor, Any]:
+        return self.cell.step_of_kind(self.kind)(x, state, noise)
+
+
+class StepFunctions:
+    """The step of one kind, and its vector-Jacobian product, as functions of tensors.
+
+    Args:
+        cell: whose step.
+        kind: of the step.
+        state: a state, for its structure.
+        noise: one step's noise or None, for its structure.
+        layout: of the tensors.
+        wanted: which parameters and inputs need a gradient.
+        autocast: of the step; the gradients are computed without, as they are after an eager step.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        kind: Hashable,
+        state: Any,
+        noise: Tree,
+        layout: Layout,
+        wanted: Sequence[bool],
+        autocast: Autocast,
+    ) -> None:
+        self.step, self.state, self.noise, self.layout = _KindOfStep(cell, kind), state, noise, layout
+        self.wanted, self.autocast = wanted, autocast
+        named = (self.step.named_parameters(), self.step.named_buffers())
+        self.names = [name for tensors in named for name, _ in tensors]
+        self.maps: list[LinearMap] = []
+
+    def forward(self, *tensors: Tensor) -> list[Tensor]:
+        """``(*parameters, *buffers, x, *noise, *leaves) -> [y, *leaves after]``."""
+        parameters, buffers, (x, *drawn), leaves, _ = self.layout.split(tensors)
+        values = dict(zip(self.names, [*parameters, *buffers], strict=True))
+        with self.autocast.again():
+            arguments = (x, filled(self.state, leaves), filled(self.noise, drawn))
+            output, after = functional_call(self.step, values, arguments)
+        return [value.contiguous() for value in (output, *leaves_of(after))]
+
+    def backward(self, *tensors: Tensor) -> list[Tensor | None]:
+        """The tensors of `forward`, the gradient of y and those of the floating leaves after, to other gradients.
+
+        These are, where they are not zero, those of the parameters but for their part in `maps`, of x and the noise, of
+        the floating leaves, and of the output of each of the maps; and at last the maps' inputs.
+        """
+        parameters, buffers, inputs, leaves, gradients = self.layout.split([value.detach() for value in tensors])
+        for value, wanted in zip([*parameters, *inputs], self.wanted, strict=True):
+            value.requires_grad_(wanted)
+        floating = [leaf.requires_grad_() for leaf in leaves if leaf.is_floating_point()]
+        with torch.enable_grad():
+            with _Taps(parameters) as taps:
+                results = self.forward(*parameters, *buffers, *inputs, *leaves)
+            self.maps = taps.maps
+            ends = zip([value for value in results if value.is_floating_point()], gradients, strict=True)
+            reached = [(value, gradient) for value, gradient in ends if value.requires_grad]
+            sources = [*parameters, *inputs, *floating, *taps.outputs]
+            found = iter(_gradients(reached, [value for value in sources if value.requires_grad]))
+        return [*(next(found) if value.requires_grad else None for value in sources), *taps.inputs]
+
+
+def _gradients(reached: Sequence[tuple[Tensor, Tensor]], sources: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    """What the gradients of the values that are reached give for the sources."""
+    if not reached or not sources:
+        return [None] * len(sources)
+    values, gradients = zip(*reached, strict=True)
+    found = torch.autograd.grad(values, sources, gradients, allow_unused=True)
+    return [None if gradient is None else gradient.contiguous() for gradient in found]
+
+
+class CompiledStep(NamedTuple):
+    """`StepFunctions`, compiled."""
+
+    forward: Graph
+    backward: Graph | None  # None: no gradients are asked for
+    maps: Sequence[LinearMap]
+
+    def fits(self, batch_size: int) -> bool:
+        """Whether this can run so many rows."""
+        return self.forward.fits(batch_size) and (self.backward is None or self.backward.fits(batch_size))
+
+    @classmethod
+    def of(cls, functions: StepFunctions, tensors: Sequence[Tensor], *, gradients: bool) -> CompiledStep:
+        """Trace and compile for tensors such as these."""
+        layout = functions.layout
+        constants = layout.parameters + layout.buffers
+        forms = [form_of(value, batched=number >= constants) for number, value in enumerate(tensors)]
+        batch_size = len(tensors[constants])
+        forward = Graph(functions.forward, forms, batch_size)
+        if not gradients:
+            return cls(forward, None, ())
+        given = [form for form in forward.result_forms if form.dtype.is_floating_point]
+        backward = Graph(functions.backward, [*forms, *given], batch_size)
+        return cls(forward, backward, functions.maps)
+
+
+_STEPS: WeakKeyDictionary[Cell, dict[Hashable, list[CompiledStep]]] = WeakKeyDictionary()
+
+
+def compiled_steps(
+    cell: Cell,
+    kinds: Sequence[Hashable],
+    state: Any,
+    noise: Tree,
+    layout: Layout,
+    tensors: Sequence[Tensor],
+    *,
+    wanted: Sequence[bool],
+    autocast: Autocast,
+) -> dict[Hashable, CompiledStep]:
+    """The steps of some kinds of a cell, each compiled once.
+
+    Args:
+        cell: what shall be run.
+        kinds: of steps.
+        state: a state of the batch, for its structure.
+        noise: one step's noise, for its structure.
+        layout: of `tensors`.
+        tensors: such as the steps will be given.
+        wanted: which parameters and inputs need a gradient; none: only the forward function is compiled.
+        autocast: of the steps.
+
+    Raises:
+        OptionError: a step cannot be compiled.
+    """
+    known = _STEPS.setdefault(cell, {})
+    constants = layout.parameters + layout.buffers
+    batch_size = len(tensors[constants])
+    forms = tuple(form_of(value, batched=number >= constants) for number, value in enumerate(tensors))
+    configuration = (_configuration(cell), in_differentiable_form(), torch.get_num_threads())
+    steps = {}
+    for kind in kinds:
+        key = (kind, layout, forms, tuple(wanted), autocast, configuration)
+        fitting = (step for step in known.setdefault(key, []) if step.fits(batch_size))
+        step = next(fitting, None)
+        if step is None:
+            functions = StepFunctions(cell, kind, state, noise, layout, wanted, autocast)
+            step = CompiledStep.of(functions, tensors, gradients=bool(wanted))
+            known[key].append(step)
+        steps[kind] = step
+    return steps
+
+
+def _configuration(cell: Cell) -> Hashable:
+    """What a traced step has taken from the cell's modules besides their tensors: if it changes, it is traced anew."""
+    return tuple(
+        (name, value if isinstance(value, Hashable) else repr(value))
+        for module in cell.modules()
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+    )

@@ -1,0 +1,175 @@
+"""A function of tensors, traced once, compiled once, for any batch size.
+
+Shapes: B batch.
+"""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, fx
+from torch._dispatch.python import enable_python_dispatcher
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
+from torch.fx.graph import CodeGen
+from torch.utils._triton import has_triton
+
+from torchmann.core.errors import OptionError
+
+Flat = Callable[..., Sequence[Tensor | None]]
+"""A function of tensors that returns some of them, new ones, and None."""
+
+
+class Form(NamedTuple):
+    """All that a graph knows of a tensor, which must be contiguous; equal for every batch size above one."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    batched: bool  # the first axis is the batch, of at least two rows
+
+    def example(self, mode: FakeTensorMode, batch_size: int) -> Tensor:
+        """A tensor without numbers, of which only the batch size is open."""
+        shape = (batch_size, *self.shape) if self.batched else self.shape
+        sizes = [DimDynamic.DUCK if self.batched and axis == 0 else DimDynamic.STATIC for axis in range(len(shape))]
+        like = torch.empty(shape, dtype=self.dtype, device=self.device)
+        return mode.from_tensor(like, symbolic_context=StatelessSymbolicContext(sizes))
+
+
+def form_of(tensor: Tensor, *, batched: bool) -> Form:
+    """The form of a tensor; a batch of one is a form of its own, for which faster code is made."""
+    batched = batched and len(tensor) > 1
+    return Form(tuple(tensor.shape[1:] if batched else tensor.shape), tensor.dtype, tensor.device, batched)
+
+
+class Graph:
+    """A traced function. What it hands through unchanged, or does not look at, is no part of the compiled code.
+
+    Args:
+        function: pure, of as many tensors as there are forms.
+        forms: of its arguments.
+        batch_size: B in the first call.
+    """
+
+    def __init__(self, function: Flat, forms: Sequence[Form], batch_size: int) -> None:
+        shapes = ShapeEnv()
+        mode = FakeTensorMode(shape_env=shapes, allow_non_fake_inputs=True)
+        with ExitStack() as contexts:
+            contexts.enter_context(torch.inference_mode(False))
+            contexts.enter_context(torch.no_grad())
+            contexts.enter_context(torch.autograd.set_multithreading_enabled(False))
+            arguments = [form.example(mode, batch_size) for form in forms]
+            contexts.enter_context(mode)
+            contexts.enter_context(enable_python_dispatcher())
+            traced = make_fx(function)(*arguments)
+        self._results, self._used = _trim(traced)
+        self.result_forms = []
+        self._run: Callable[..., Sequence[Tensor]] | None = None
+        self._guards: list[Any] = []
+        self._batch_sizes: dict[int, bool] = {}
+        if any(place is not None and place.computed for place in self._results):
+            used = [arguments[number] for number in self._used]
+            self._run, self._guards = _compiled(traced, used, shapes)
+
+    def fits(self, batch_size: int) -> bool:
+        """Whether the code is right for this batch size, too."""
+        if batch_size not in self._batch_sizes:
+            self._batch_sizes[batch_size] = all(_holds(guard, batch_size) for guard in self._guards)
+        return self._batch_sizes[batch_size]
+
+    def __call__(self, arguments: Sequence[Tensor]) -> list[Tensor | None]:
+        """The function's results."""
+        computed: Sequence[Tensor] = ()
+        if self._run is not None:
+            computed = self._run(*[arguments[number] for number in self._used])
+        return [
+            None if place is None else (computed if place.computed else arguments)[place.number]
+            for place in self._results
+        ]
+
+
+class _Place(NamedTuple):
+    """Where a result is found: among what the compiled code returns, or among the arguments."""
+
+    computed: bool
+    number: int
+
+
+def _trim(traced: fx.GraphModule) -> tuple[list[_Place | None], list[int]]:
+    """Leave in a graph just what must be computed; the places of its results, and which arguments it still takes."""
+    placeholders = [node for node in traced.graph.nodes if node.op == "placeholder"]
+    output = next(node for node in traced.graph.nodes if node.op == "output")
+    numbers = {node: number for number, node in enumerate(placeholders)}
+    computed: dict[fx.Node, int] = {}
+    results: list[_Place | None] = []
+    for node in output.args[0]:
+        if node is None:
+            results.append(None)
+        elif node in numbers:
+            results.append(_Place(False, numbers[node]))
+        else:
+            results.append(_Place(True, computed.setdefault(node, len(computed))))
+    output.args = (tuple(computed),)
+    traced.graph.set_codegen(CodeGen())
+    traced.graph.eliminate_dead_code()
+    used = []
+    for node, number in numbers.items():
+        if node.users:
+            used.append(number)
+        else:
+            traced.graph.erase_node(node)
+    traced.recompile()
+    return results, used
+
+
+def _holds(guard: Any, batch_size: int) -> bool:
+    """Whether a condition on the one open size, the batch, is met."""
+    return bool(guard.subs({symbol: batch_size for symbol in guard.free_symbols}))
+
+
+_COMPILED: dict[Hashable, tuple[Callable[..., Sequence[Tensor]], list[Any]]] = {}
+"""Code and its conditions, by graph: cells of one configuration share it."""
+
+
+def _compiled(
+    traced: fx.GraphModule, arguments: Sequence[Tensor], shapes: ShapeEnv
+) -> tuple[Callable[..., Sequence[Tensor]], list[Any]]:
+    """The code of a graph, and on what conditions on the batch size it holds."""
+    forms = tuple((str(tuple(value.shape)), value.dtype, value.device) for value in arguments)
+    constants = tuple(id(getattr(traced, str(node.target))) for node in traced.graph.nodes if node.op == "get_attr")
+    conditions = tuple(guard.expr for guard in shapes.guards)
+    key = (traced.code, forms, constants, conditions, torch.get_num_threads())
+    if key not in _COMPILED:
+        try:
+            with torch.inference_mode(False), torch.no_grad():
+                run = torch._inductor.compile(traced, list(arguments))
+        except Exception as error:  # whatever a compiler stumbles over
+            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise OptionError(f"engine='compiled' cannot compile this cell: {reason}; use engine='eager'.") from error
+        _COMPILED[key] = run, [guard.expr for guard in shapes.guards]
+    return _COMPILED[key]
+
+
+@cache
+def compiler_problem(device_type: str) -> str | None:
+    """Why nothing can be compiled for a type of device on this machine; None if it can."""
+    if device_type == "cpu":
+        from torch._inductor.cpp_builder import get_cpp_compiler
+
+        try:
+            get_cpp_compiler()
+        except (RuntimeError, OSError) as error:
+            return f"there is no C++ compiler ({' '.join(str(error).split())})"
+        if not (Path(sysconfig.get_paths()["include"]) / "Python.h").exists():
+            return "the C headers of Python are not installed"
+        return None
+    if device_type == "cuda":
+        return None if has_triton() else "triton is not installed, or does not know this GPU"
+    return f"there is no compiler for the device {device_type!r}"

@@ -86,7 +86,7 @@ TASKS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "tasks_real": (
         ("babi", {"tasks": [1]}),
         ("babi-sentences", {"tasks": [1]}),
-        ("pmnist", {"pixels_per_step": 28}),
+        ("mnist", {"pixels_per_step": 28}),
         ("ptb", {"steps": 80}),
     ),
 }

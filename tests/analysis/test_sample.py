@@ -81,3 +81,10 @@ def test_a_story_is_the_shortest_and_has_its_words() -> None:
     sample = record_sample(model, task)
     assert sample.words == task.vocabulary and sample.inputs.tolist() == [1, 3]
     torch.testing.assert_close(sample.answers.given_TO.sum(-1), torch.ones(2))
+
+
+def test_answers_that_are_numbers_have_an_error():
+    wanted, given = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([[9.0], [1.5], [2.5]])
+    answers = Answers("numbers", wanted, given, torch.tensor([False, True, True]))
+    assert answers.verdict() == "mean squared error 0.25" and answers.error() == 0.5
+    assert not answers.wrong().any() and not answers.right().any()

@@ -8,7 +8,7 @@ from typing import Literal
 
 from torchmann.analysis.learning_curve import learning_curve
 from torchmann.analysis.length_curve import length_curves, length_figure
-from torchmann.analysis.microscope import Film, microscope_page
+from torchmann.analysis.microscope import microscope_page
 from torchmann.analysis.moments import films, kept_moments, longer_films
 from torchmann.analysis.sample_figure import sample_figure
 from torchmann.analysis.style import save
@@ -64,7 +64,7 @@ def draw_run(
     pictures = {directory.pictures / MICROSCOPE: "the memory at work, step by step: open it in a browser"}
     for file, film in zip(("sample", "longer"), [trained[0], *longer[:1]], strict=False):
         path = directory.pictures / f"{file}.{format}"
-        save(sample_figure(film.samples[-1], f"{name}: {film.title}, {_right(film)}"), path, dpi)
+        save(sample_figure(film.samples[-1], f"{name}: {film.title}, {film.samples[-1].answers.verdict()}"), path, dpi)
         pictures[path] = f"{film.title}, and the inside of the model at each step"
     if curves:
         path = directory.pictures / f"length_curve.{format}"
@@ -75,11 +75,6 @@ def draw_run(
         save(learning_curve(measurements, task.metric, f"{name}: learning curve"), path, dpi)
         pictures[path] = "loss and accuracy during training"
     return pictures
-
-
-def _right(film: Film) -> str:
-    answers = film.samples[-1].answers
-    return f"{answers.accuracy():.1%} of its {answers.alphabet} right"
 
 
 def _facts(

@@ -52,6 +52,19 @@ class Answers:
         """The share of the bits or words asked for that are right."""
         return int(self.right().sum()) / max(int(self._judged().sum()), 1)
 
+    def verdict(self) -> str:
+        """How good the answers are, in a few words."""
+        if self.alphabet == "numbers":
+            asked_SO = (self.given_TO - self.wanted)[self.asked_T]
+            return f"mean squared error {asked_SO.square().mean():.3g}"
+        return f"{self.accuracy():.1%} of its {self.alphabet} right"
+
+    def error(self) -> float:
+        """How bad they are: the share that is wrong, or of numbers the sum of squares."""
+        if self.alphabet == "numbers":
+            return float((self.given_TO - self.wanted)[self.asked_T].square().sum())
+        return 1 - self.accuracy()
+
     def _agree(self) -> Tensor:
         if self.alphabet == "words":
             return self.given_TO.argmax(-1) == self.wanted
@@ -103,15 +116,15 @@ def telling_rows(model: SequenceModel, task: Task) -> list[Batch]:
         output_TBO, _ = run(model, task, batch)
     answer_TBO, _ = split_output(task, output_TBO)
     rows = [row_of(batch, row) for row in range(batch.batch_size)]
-    accuracies = [
+    errors = [
         _answers(
             task.target_kind, answer_TBO[: len(row.inputs), number], row.targets[:, 0], row.answer_mask[:, 0]
-        ).accuracy()
+        ).error()
         for number, row in enumerate(rows)
     ]
     typical = int(batch.lengths.argmax() if task.input_kind == "vector" else batch.lengths.argmin())
-    worst = min(range(len(rows)), key=accuracies.__getitem__)
-    different = accuracies[worst] < accuracies[typical]
+    worst = max(range(len(rows)), key=errors.__getitem__)
+    different = errors[worst] > errors[typical]
     return [rows[typical], rows[worst]] if different else [rows[typical]]
 
 

@@ -74,7 +74,9 @@ def figure_of(sample: Sample, panels: Sequence[Panel], title: str) -> Figure:
     steps = len(answers.asked_T)
     width = min(max(5.5, steps * (0.16 if sample.words else 0.3)), 26)
     with styled():
-        figure = Figure(figsize=(width + 0.8, sum(heights) + 0.34 * len(panels) + 0.6), layout="constrained")
+        figure = Figure(
+            figsize=(width + 0.8, sum(heights) + 0.34 * len(panels) + 0.6 + _label_height(sample)), layout="constrained"
+        )
         grid = figure.add_gridspec(len(panels), 2, height_ratios=heights, width_ratios=[width, 0.12])
         axes: list[Axes] = []
         for number, panel in enumerate(panels):
@@ -236,12 +238,23 @@ def _frame_answers(axis: Axes, asked_T: np.ndarray) -> None:
         axis.axvline(edge - 0.5, color=INK, linewidth=0.6, linestyle=(0, (2, 2)))
 
 
+def rotation(words: Sequence[str]) -> int:
+    """Degrees: words beside each other stand upright, single characters do not."""
+    return 90 if max(map(len, words), default=0) > 2 else 0
+
+
+def _label_height(sample: Sample) -> float:
+    """Inches that words below the time axis take beyond those of a few letters."""
+    longest = max(map(len, spelt(sample)), default=0)
+    return max(0.0, 0.07 * longest - 0.4) if len(sample.answers.asked_T) <= LABELLED_STEPS else 0.0
+
+
 def _label_time(axis: Axes, sample: Sample) -> None:
     steps = len(sample.answers.asked_T)
     axis.tick_params(labelbottom=True)
     words = spelt(sample)
     if words and steps <= LABELLED_STEPS:
-        axis.set_xticks(range(steps), words, rotation=90)
+        axis.set_xticks(range(steps), words, rotation=rotation(words))
         axis.set_xlabel("input, word by word (dashed: where answers begin and end)")
     else:
         axis.xaxis.set_major_locator(MaxNLocator(20, integer=True))

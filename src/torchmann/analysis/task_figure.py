@@ -11,7 +11,15 @@ from matplotlib.figure import Figure
 
 from torchmann.analysis.recording import row_of
 from torchmann.analysis.sample import Sample, sample_of, spelt
-from torchmann.analysis.sample_figure import LABELLED_STEPS, Panel, figure_of, image_of, input_panels, lines_of
+from torchmann.analysis.sample_figure import (
+    LABELLED_STEPS,
+    Panel,
+    figure_of,
+    image_of,
+    input_panels,
+    lines_of,
+    rotation,
+)
 from torchmann.analysis.style import INK
 from torchmann.tasks import Batch, Task
 
@@ -71,15 +79,15 @@ def _wanted_panels(sample: Sample) -> list[Panel]:
     if len(answers.asked_T) > LABELLED_STEPS and len(steps) > 1:
         return [Panel("targets, by their number", 10, lambda axis: _classes_as_dots(axis, sample, steps))]
 
+    words = [sample.classes[place] for place in answers.wanted[answers.asked_T].tolist()]
+
     def write(axis: Axes) -> None:
-        for step in steps:
-            word = sample.classes[answers.wanted[step]]
-            axis.text(step, 0.5, word, rotation=90, ha="center", va="center", color=INK, fontsize=7)
+        for step, word in zip(steps, words, strict=True):
+            axis.text(step, 0.5, word, rotation=rotation(words), ha="center", va="center", color=INK, fontsize=7)
         axis.set_xlim(-0.5, len(answers.asked_T) - 0.5)
         axis.set_yticks([])
 
-    longest = max(len(sample.classes[place]) for place in answers.wanted[answers.asked_T].tolist())
-    return [Panel("targets", 4 + longest, write)]
+    return [Panel("targets", 2 + max(map(len, words)), write)]
 
 
 def _classes_as_dots(axis: Axes, sample: Sample, steps: Sequence[int]) -> None:

@@ -30,7 +30,7 @@ def test_a_film_of_bits() -> None:
     sample = film.samples[-1]
     panels = {panel["name"]: panel for panel in content["panels"]}
     assert content["steps"] == 8 and content["moments"] == ["before", "after"] and content["note"] == ""
-    assert content["accuracy"][1] == pytest.approx(sample.answers.accuracy(), abs=1e-4)
+    assert content["verdicts"][1] == sample.answers.verdict()
     assert content["asked"] == sample.answers.asked_T.tolist() and content["read"] is content["answers"] is None
     assert list(panels)[:4] == ["inputs", "targets", "outputs", "memory.write_weights"]
     outputs = unpacked(numbers.text(), panels["outputs"]["numbers"])[:, :, 0, 0, :, 0]
@@ -69,7 +69,7 @@ def test_a_long_sequence_is_cut_and_says_so() -> None:
     assert content["steps"] == len(content["kinds"]) == len(content["asked"]) == 5
     assert content["note"] == "Only the first 5 of 8 steps are shown."
     assert {panel["numbers"]["shape"][1] for panel in content["panels"]} == {5}
-    assert content["accuracy"] == content_of(film)[0]["accuracy"], "that of the whole sequence"
+    assert content["verdicts"] == content_of(film)[0]["verdicts"], "that of the whole sequence"
 
 
 def test_large_images_are_cut_and_say_so() -> None:

@@ -53,7 +53,7 @@ class Film:
             "note": f"Only the first {most_steps} of {steps} steps are shown." if steps > most_steps else "",
             "steps": min(steps, most_steps),
             "moments": list(self.moments),
-            "accuracy": [round(sample.answers.accuracy(), 4) for sample in self.samples],
+            "verdicts": [sample.answers.verdict() for sample in self.samples],
             "kinds": list(last.kinds[:most_steps]),
             "asked": samples[-1].answers.asked_T.tolist(),
             "read": spelt(samples[-1]) or None,

@@ -175,7 +175,7 @@ class Page {
     byId("moment").max = film.moments.length - 1;
     byId("moment").value = state.moment;
     byId("now-moment").textContent =
-      `${film.moments[state.moment]} · ${(100 * film.accuracy[state.moment]).toFixed(1)} % right`;
+      `${film.moments[state.moment]} · ${film.verdicts[state.moment]}`;
     document.body.classList.toggle("has-blocks", state.blocks > 1);
     this.blocks.forEach((button, block) => button.setAttribute("aria-pressed", block === state.block));
     this.cursor.style.setProperty("--at", state.step / film.steps);

@@ -198,7 +198,7 @@ CASES: list[tuple[Damage, str]] = [
     (tree(CASE, "batch"), "was written by another version of torchmann: 'batch'"),
 ]
 
-NO_ARCHIVE = "data/archive.tar.gz is not a whole tar.gz archive"
+NO_ARCHIVE = "data/archive.tar.gz is damaged, or is not what its name says"
 ARCHIVES: list[tuple[Damage, str]] = [
     (remove(ARCHIVE), "the path data/archive.tar.gz does not exist"),
     (put(ARCHIVE, ""), NO_ARCHIVE),

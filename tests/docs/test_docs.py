@@ -75,7 +75,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @each_page
 def test_lines_are_short(page: Path) -> None:
-    assert max(map(len, page.read_text(encoding="utf-8").splitlines())) <= 120
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert max(len(line) for line in lines if not line.startswith(("|", "<!--"))) <= 120  # a table's row is one line
 
 
 @each_model_page

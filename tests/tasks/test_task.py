@@ -8,9 +8,7 @@ from torchmann import tasks
 from torchmann.core.errors import OptionError
 from torchmann.tasks import SPLITS, random_stream
 
-ON_FILES = ("babi", "ag-news", "imdb", "yelp-polarity", "yelp-full", "dbpedia", "yahoo-answers")
-ON_FILES += ("ptb", "enwik8", "text8", "mnist", "pmnist")
-SYNTHETIC = [name for name in tasks.names() if not name.startswith(ON_FILES)]
+SYNTHETIC = [name for name in tasks.names() if not tasks.find(name)[0].needs_data]
 
 
 @pytest.mark.parametrize("name", SYNTHETIC)

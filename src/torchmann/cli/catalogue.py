@@ -51,15 +51,10 @@ def _models() -> Rows:
 def _tasks() -> Rows:
     for name in tasks.names():
         cls, keywords = tasks.find(name)
-        sizes = cls.input_kind if _reads_data(cls) else _sizes(tasks.make(name))
+        sizes = cls.input_kind if cls.needs_data else _sizes(tasks.make(name))
         preset = name.partition("/")[2]
         cited = "; ".join(short_reference(REFERENCES[key]) for key in ([preset] if preset else cls.references))
         yield name, sizes, cls.metric.replace("_", " "), cited, _given(keywords) if preset else _purpose(cls)
-
-
-def _reads_data(task: type[Task]) -> bool:
-    """Whether the sizes of a task are those of its data, which may be absent."""
-    return "data" in inspect.signature(task).parameters
 
 
 def _sizes(task: Task) -> str:

@@ -66,7 +66,7 @@ def members(path: Path, wanted: re.Pattern[str]) -> Iterator[tuple[str, re.Match
 def _in_folder(path: Path, wanted: re.Pattern[str]) -> Iterator[tuple[str, re.Match[str], bytes]]:
     for file in sorted(path.rglob("*")):
         match = wanted.search(file.as_posix())
-        if match and file.is_file():
+        if match:
             yield str(file), match, file.read_bytes()
 
 

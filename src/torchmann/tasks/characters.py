@@ -21,6 +21,8 @@ class CharacterStream(TextStream):
         steps: characters of each row in a batch.
     """
 
+    needs_data = True
+
     def __init__(self, text: CharacterText, steps: int) -> None:
         super().__init__(vocabulary=len(text.vocabulary), steps=steps)
         self.vocabulary = text.vocabulary

@@ -33,6 +33,8 @@ class ExampleTask(Task):
         OptionError: no example is left for training, or `buckets` is below 1.
     """
 
+    needs_data = True
+
     def __init__(
         self, rows: Mapping[str, Tensor], *, lengths_N: Tensor | None = None, buckets: int | None = None
     ) -> None:

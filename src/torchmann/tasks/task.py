@@ -104,6 +104,7 @@ class Task(ABC):
         vocabulary: what the tokens of the input are called; empty if they have no names.
         classes: what the classes of the answers are called; empty if they are those of the input, or have no names.
         story_steps: most steps before the first answer, from which a writing interval may be derived; None: unknown.
+        needs_data: whether it cannot be made without a data set on this machine, which decides on its sizes, too.
         presets: the papers' exact variants: name -> constructor keywords.
         references: where the task comes from, as keys of `REFERENCES` in `torchmann.core.references`; the names of
             the presets are such keys, too.
@@ -119,6 +120,7 @@ class Task(ABC):
     vocabulary: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     story_steps: int | None = None
+    needs_data: ClassVar[bool] = False
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     references: ClassVar[tuple[str, ...]] = ()
 

@@ -86,7 +86,7 @@ class LSTMCell(Controller):
 
     def gates(self, x: Tensor, h: Tensor) -> tuple[Tensor, ...]:
         """The four pre-activations, each ``[B, H]``."""
-        return (F.linear(x, self.weight_ih, self.bias) + F.linear(h, self.weight_hh)).chunk(4, -1)
+        return torch.addmm(F.linear(x, self.weight_ih, self.bias), h, self.weight_hh.t()).chunk(4, -1)
 
     def forward(self, x: Tensor, state: LSTMState, noise: None = None) -> tuple[Tensor, LSTMState]:
         """One step."""

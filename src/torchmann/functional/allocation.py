@@ -9,12 +9,13 @@ from __future__ import annotations
 from functools import reduce
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
 def product_over_heads(factors_BHN: Tensor) -> Tensor:
     """The product over axis 1, ``[B, N]``; few heads, so multiplied out: torch.prod's backward looks for zeros."""
-    return reduce(torch.mul, factors_BHN.unbind(1))
+    return factors_BHN[:, 0] if factors_BHN.shape[1] == 1 else reduce(torch.mul, factors_BHN.unbind(1))
 
 
 def retention(free_gate_BR: Tensor, read_weights_BRN: Tensor) -> Tensor:
@@ -41,8 +42,7 @@ def sorted_allocation(usage_BN: Tensor, floor: float = 1e-6) -> Tensor:
     """
     squeezed_BN = floor + (1 - floor) * usage_BN
     ascending_BN, order_BN = squeezed_BN.sort(dim=-1, stable=True)
-    one_B1 = torch.ones_like(ascending_BN[:, :1])
-    before_BN = torch.cat([one_B1, ascending_BN[:, :-1]], dim=-1).cumprod(-1)
+    before_BN = F.pad(ascending_BN.cumprod(-1)[..., :-1], (1, 0), value=1.0)
     return torch.zeros_like(usage_BN).scatter(-1, order_BN, (1 - ascending_BN) * before_BN)
 
 

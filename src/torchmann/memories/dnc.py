@@ -14,7 +14,7 @@ from torch import Tensor
 
 from torchmann.core.errors import OptionError, require_positive, unknown_name
 from torchmann.core.gradients import stop_gradient
-from torchmann.core.recorder import record
+from torchmann.core.recorder import Recorder, record
 from torchmann.core.start import Start, StartKind
 from torchmann.core.state import state
 from torchmann.functional import (
@@ -185,6 +185,8 @@ class DNCMemory(Memory):
         return field_columns(self.fields, [name for name in self.fields if _half_of(name) == half])
 
     def _offer(self, fields: dict[str, Tensor], half: Half) -> None:
+        if not Recorder.listening():
+            return
         for name, value in fields.items():
             if _half_of(name) == half:
                 record(self, name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -63,7 +64,7 @@ class Memory(nn.Module):
 
 def split_fields(interface_BS: Tensor, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
     """Cut an interface vector ``[B, S]`` into named fields, each ``[B, *shape]``, in the order of `shapes`."""
-    sizes = [torch.Size(shape).numel() for shape in shapes.values()]
+    sizes = [math.prod(shape) for shape in shapes.values()]
     parts = interface_BS.split(sizes, dim=-1)
     return {
         name: part if len(shape) == 1 else part.unflatten(-1, shape)
@@ -80,4 +81,4 @@ def field_columns(shapes: Mapping[str, tuple[int, ...]], names: Iterable[str]) -
 
 def fields_size(shapes: Mapping[str, tuple[int, ...]]) -> int:
     """How many numbers the fields take together."""
-    return sum(torch.Size(shape).numel() for shape in shapes.values())
+    return sum(math.prod(shape) for shape in shapes.values())

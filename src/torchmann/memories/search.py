@@ -81,14 +81,14 @@ class FaissSearch:
 
     def __init__(self, metric: Metric = "cosine") -> None:
         self.metric = metric
-        _faiss()
+        faiss_library()
 
     def __call__(self, query_BRW: Tensor, memory_BNW: Tensor, nearest: int) -> Tensor:
         """As `Search`."""
         query_BRW, memory_BNW = query_BRW.detach(), memory_BNW.detach()
         if self.metric == "euclidean":
             return nearest_by_faiss(query_BRW, memory_BNW, nearest, True)
-        return nearest_by_faiss(_unit(query_BRW), _unit(memory_BNW), nearest, False)
+        return nearest_by_faiss(unit(query_BRW), unit(memory_BNW), nearest, False)
 
 
 @torch.library.custom_op("torchmann::nearest_by_faiss", mutates_args=())
@@ -98,7 +98,7 @@ def nearest_by_faiss(query: Tensor, memory: Tensor, nearest: int, by_distance: b
     Returns their numbers, ``[..., R, K]``. An operator of its own, so that what cannot be traced can still be compiled,
     exported and mapped.
     """
-    faiss = _faiss()
+    faiss = faiss_library()
     found = torch.empty(*query.shape[:-1], nearest, dtype=torch.int64)
     queries, memories = query.float().cpu().flatten(0, -3), memory.float().cpu().flatten(0, -3)
     for query_RW, memory_NW, found_RK in zip(queries, memories, found.flatten(0, -3), strict=True):
@@ -123,14 +123,20 @@ def _(
     return nearest_by_faiss(in_front(query, axes[0]), in_front(memory, axes[1]), nearest, by_distance), 0
 
 
-def _faiss() -> Any:
+def faiss_library() -> Any:
+    """The module faiss.
+
+    Raises:
+        OptionError: it is not installed.
+    """
     try:
         return import_module("faiss")
     except ImportError:
         raise OptionError("index='faiss' needs the library faiss: pip install torchmann[faiss].") from None
 
 
-def _unit(vectors: Tensor) -> Tensor:
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors ``[..., W]`` of length one; a zero stays zero."""
     return vectors * (vectors.square().sum(-1, keepdim=True) + 1e-6).rsqrt()
 
 

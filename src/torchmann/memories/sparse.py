@@ -43,11 +43,16 @@ def rows_at(memory_BNW: Tensor, slots: Tensor) -> Tensor:
     return memory_BNW.flatten(0, 1).index_select(0, (first + slots).flatten()).unflatten(0, slots.shape)
 
 
-def erase_and_add_at(memory_BNW: Tensor, erased_BV: Tensor, slots_BC: Tensor, words_BCW: Tensor) -> Tensor:
+def erase_and_add_at(memory_BNW: Tensor, erased_BV: Tensor, slots_BVC: Tensor, words_BVCW: Tensor) -> Tensor:
     """``M_t = (1 - I^U 1^T) M_{t-1} + w^W a^T`` where only the erased slots and `slots` change; ``[B, N, W]``."""
     wide = (-1, -1, memory_BNW.shape[-1])
     erased_BNW = memory_BNW.scatter(1, erased_BV.unsqueeze(-1).expand(wide), 0.0)
-    return erased_BNW.scatter_add(1, slots_BC.unsqueeze(-1).expand(wide), words_BCW)
+    return erased_BNW.scatter_add(1, slots_BVC.flatten(1).unsqueeze(-1).expand(wide), words_BVCW.flatten(1, 2))
+
+
+def words(fields: Fields, weights_BVC: Tensor) -> Tensor:
+    """``w^W a^T``, what a write adds to each slot that it touches, ``[B, V, C, W]``."""
+    return weights_BVC.unsqueeze(-1) * fields["write_vector"].unsqueeze(2)
 
 
 class SparseMemory(FieldMemory):
@@ -139,16 +144,23 @@ class SparseMemory(FieldMemory):
         """Write with ``w^W = alpha (gamma w^R_{t-1} + (1 - gamma) I^U)``, ``[B, V, N]``, which is returned as well."""
         self.offer(fields, "only_write")
         oldest_BV = largest(state.elapsed, self.writes)
-        slots_BVC = torch.cat([self.by_write_head(state.read_slots), oldest_BV.unsqueeze(-1)], dim=-1)
-        read_BVC = self.by_write_head(state.read_values) * (self.writes / self.reads)
-        gamma_BV1 = fields["interpolation_gate"].unsqueeze(-1)
-        parts_BVC = torch.cat([gamma_BV1 * read_BVC, 1 - gamma_BV1], dim=-1)
-        weights_BVC = fields["write_gate"].unsqueeze(-1) * parts_BVC
-        words_BVCW = weights_BVC.unsqueeze(-1) * fields["write_vector"].unsqueeze(2)
-        memory_BNW = erase_and_add_at(state.memory, oldest_BV, slots_BVC.flatten(1), words_BVCW.flatten(1, 2))
+        slots_BVC = self.slots_to_write(state.read_slots, oldest_BV)
+        weights_BVC = self.write_weighting(fields, state.read_values)
+        memory_BNW = erase_and_add_at(state.memory, oldest_BV, slots_BVC, words(fields, weights_BVC))
         written_BVN = dense(slots_BVC, weights_BVC, self.slots)
         record(self, "write_weights", written_BVN)
         return state._replace(memory=memory_BNW), written_BVN
+
+    def slots_to_write(self, read_BRK: Tensor, oldest_BV: Tensor) -> Tensor:
+        """The slots that a head writes, ``[B, V, C]``: those that its read heads read last, and its own."""
+        return torch.cat([self.by_write_head(read_BRK), oldest_BV.unsqueeze(-1)], dim=-1)
+
+    def write_weighting(self, fields: Fields, read_BRK: Tensor) -> Tensor:
+        """``w^W = alpha (gamma w^R_{t-1} + (1 - gamma) I^U)`` at `slots_to_write`, ``[B, V, C]``."""
+        read_BVC = self.by_write_head(read_BRK) * (self.writes / self.reads)
+        gamma_BV1 = fields["interpolation_gate"].unsqueeze(-1)
+        parts_BVC = torch.cat([gamma_BV1 * read_BVC, 1 - gamma_BV1], dim=-1)
+        return fields["write_gate"].unsqueeze(-1) * parts_BVC
 
     def by_write_head(self, values_BRK: Tensor) -> Tensor:
         """The read heads' values by the write head that they belong to, ``[B, V, R / V * K]``."""
@@ -157,13 +169,16 @@ class SparseMemory(FieldMemory):
     def look_up(self, fields: Fields, memory_BNW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The slots nearest to each query ``[B, R, K]``, their weights ``[B, R, K]`` and contents ``[B, R, K, W]``."""
         self.offer(fields, "only_read")
-        query_BRW = fields["read_query"]
-        slots_BRK = self.search(query_BRW, memory_BNW, self.nearest)
+        slots_BRK = self.search(fields["read_query"], memory_BNW, self.nearest)
         rows_BRKW = rows_at(memory_BNW, slots_BRK)
-        each_head = (query_BRW.flatten(0, 1).unsqueeze(1), rows_BRKW.flatten(0, 1))  # of its own K slots only
-        similarity_BRK = self.similarity(*each_head).view_as(slots_BRK)
+        return slots_BRK, self.content_weights(fields, rows_BRKW), rows_BRKW
+
+    def content_weights(self, fields: Fields, rows_BRKW: Tensor) -> Tensor:
+        """``w^R = softmax(beta D(q, M))`` over the K slots of a head whose contents are given, ``[B, R, K]``."""
+        each_head = (fields["read_query"].flatten(0, 1).unsqueeze(1), rows_BRKW.flatten(0, 1))
+        similarity_BRK = self.similarity(*each_head).view(rows_BRKW.shape[:-1])
         strength_BR = fields.get("read_strength", torch.ones_like(similarity_BRK[..., 0]))
-        return slots_BRK, content_weighting(similarity_BRK, strength_BR), rows_BRKW
+        return content_weighting(similarity_BRK, strength_BR)
 
     def read(self, fields: Fields, state: SparseState) -> tuple[Tensor, SparseState]:
         """Each head reads the K slots nearest to its query, ``[B, R, W]``."""

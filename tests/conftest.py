@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import hypothesis
 import pytest
@@ -34,3 +35,17 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Parsed data sets go to a folder of this run of the tests, which all its processes share."""
     base = tmp_path_factory.getbasetemp()
     os.environ[CACHE] = str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache")
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The compiled engine's traced graphs run as they are, which is much sooner than compiled; here they are kept."""
+    graphs: list[Any] = []
+
+    def keep(graph: Any, arguments: list[torch.Tensor], options: Any) -> Any:
+        graphs.append(graph)
+        return graph
+
+    monkeypatch.setattr("torch._inductor.compile", keep)
+    monkeypatch.setattr("torchmann.engines.graphs.graph._COMPILED", {})
+    return graphs

@@ -50,6 +50,7 @@ def test_an_unknown_kind_suggests_the_nearest(capsys: pytest.CaptureFixture[str]
     assert captured.err.startswith("torchmann: unknown kind 'modles': did you mean 'models'?") and not captured.out
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_engines_says_what_runs_and_why_not_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
     machine, _, heads, *rows, _, chosen = printed(capsys, "engines")
     assert machine.startswith("torch 2.") and heads.split() == ["engine", "device", "training", "evaluation"]
@@ -58,6 +59,7 @@ def test_engines_says_what_runs_and_why_not_the_rest(capsys: pytest.CaptureFixtu
     assert chosen.removeprefix('engine="auto" takes: ') in ENGINES
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_an_engine_that_cannot_run_says_why(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -189,7 +189,8 @@ def test_recorder_sees_the_blocks_and_the_gate() -> None:
 
 
 def test_recorder_looks_inside_the_blocks_and_changes_nothing() -> None:
-    model, x = tm.DAM(3, 6, slots=5, width=4, blocks=3, reads=2).eval(), torch.randn(4, B, 3)
+    model = tm.DAM(3, 6, slots=5, width=4, blocks=3, reads=2, engine="eager").eval()
+    x = torch.randn(4, B, 3)
     plain, _ = model(x)
     with tm.Recorder(model) as recorder:
         recorded, _ = model(x)

@@ -12,7 +12,7 @@ import torch
 from torchmann import models
 from torchmann.cli.parser import Parser
 from torchmann.cli.table import aligned
-from torchmann.engines.engine import ENGINES, choose_engine
+from torchmann.engines.engine import ENGINES, automatic_choice
 from torchmann.training.config import model_defaults
 
 DEVICES = ("cpu", "cuda")
@@ -35,8 +35,7 @@ def show_engines(arguments: Sequence[str]) -> int:
         for device in DEVICES
     ]
     print("\n".join(aligned([["engine", "device", "training", "evaluation"], *rows])))
-    chosen = next(name for name, engine in ENGINES.items() if engine is choose_engine("auto"))
-    print(f'\nengine="auto" takes: {chosen}')
+    print(f'\nengine="auto" takes: {automatic_choice()}')
     return 0
 
 

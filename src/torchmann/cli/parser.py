@@ -69,7 +69,7 @@ def add_flags(
     function = constructor
     if inspect.isclass(constructor):  # an inherited constructor is documented where it is defined
         constructor = next(cls for cls in inspect.getmro(constructor) if "__init__" in vars(cls))
-        function = constructor.__init__
+        function = vars(constructor)["__init__"]
     hints, defaults = get_type_hints(function), defaults or {}
     keywords = [
         parameter.replace(

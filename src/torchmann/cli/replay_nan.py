@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from torchmann.cli.parser import Parser
 from torchmann.training import examine, load_case
+from torchmann.training.threads import use_threads
 
 
 def replay_nan_file(arguments: Sequence[str]) -> int:
@@ -21,7 +20,7 @@ def replay_nan_file(arguments: Sequence[str]) -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), help="Where to do it; by default where the run was.")
     parsed = parser.parse_args(list(arguments))
     training = load_case(parsed.file, device=parsed.device)
-    torch.set_num_threads(training.settings.threads)
+    use_threads(training.settings.threads)
     batch = training.drawn(training.iteration)[1]
     print(f"iteration {training.iteration + 1}, {batch.batch_size} rows of up to {len(batch.inputs)} steps")
     finding = examine(training)

@@ -14,7 +14,7 @@ import yaml  # type: ignore[import-untyped]
 
 from torchmann import models, tasks
 from torchmann.cli.parser import Parser, add_flags
-from torchmann.core.errors import OptionError
+from torchmann.core.errors import OptionError, require_positive
 from torchmann.models.presets import preset_keywords
 from torchmann.models.sentence_encoder import SentenceStart
 from torchmann.training import OPTIMISERS, Choice, Config, Settings, optimiser_named
@@ -43,7 +43,8 @@ class Line(NamedTuple):
     """What a command line asks for.
 
     Attributes:
-        config: of the run.
+        config: of the run; of several, of the first.
+        seeds: how many runs are trained at once, each with a seed of its own.
         output: its directory; None makes a new one.
         overwrite: replace the run that is there.
         print_config: only print the configuration.
@@ -51,6 +52,7 @@ class Line(NamedTuple):
     """
 
     config: Config
+    seeds: int
     output: str | None
     overwrite: bool
     print_config: bool
@@ -77,6 +79,8 @@ def train_parser(names: Mapping[str, str]) -> Parser:
         text = f"One of {', '.join(known[part])}."
         given: dict[str, Any] = {"default": default} if default else {"required": True}
         parser.add_argument(f"--{part}.name", metavar="NAME", help=text, **given)
+    text = "So many runs at once in one process, with the seeds from --seed on, each in a directory of its own."
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help=text)
     parser.add_argument("--output", metavar="DIR", help="Run directory; null makes a new one below runs/.")
     parser.add_argument("--overwrite", action="store_true", help="Replace the run that is in --output.")
     parser.add_argument("--resume", metavar="RUN", help=f"Go on with a run; {RESUMED}.")
@@ -119,6 +123,7 @@ def parse_train(arguments: Sequence[str]) -> Line:
         raise OptionError("resume is a flag for the command line, not for the file of --config.")
     parsed = yaml.safe_load(yaml.safe_dump(parsed))  # a tuple becomes a list here, as it would in a file
     asked = {name: parsed.pop(name) for name in Line._fields if name != "config"}
+    require_positive(seeds=asked["seeds"])
     choices = {part: Choice.from_dict(parsed.pop(part)) for part in PARTS}
     return Line(Config(**choices, settings=Settings(**parsed)), **asked)
 

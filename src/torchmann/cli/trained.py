@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-
-import torch
+from pathlib import Path
 
 from torchmann.analysis.run_pictures import FORMATS
 from torchmann.cli.parser import Parser
@@ -15,6 +14,7 @@ from torchmann.cli.train_flags import parse_train
 from torchmann.core.errors import DataError, OptionError
 from torchmann.training import RunDirectory, evaluate_finally, load_run
 from torchmann.training.run_directory import CONFIG
+from torchmann.training.threads import use_threads
 
 
 def opened(path: str) -> RunDirectory:
@@ -24,14 +24,18 @@ def opened(path: str) -> RunDirectory:
         DataError: there is no run, or its configuration is damaged.
     """
     directory = RunDirectory.open(path)
-    file = directory.path / CONFIG
+    require_configuration(directory.path / CONFIG)
+    directory.config()
+    return directory
+
+
+def require_configuration(file: Path) -> None:
+    """Raise `DataError` unless what a configuration file says could be typed."""
     try:
         parse_train(["--config", str(file)])
     except OptionError as error:
         reason = str(error).removeprefix(f"--config {file} ")
         raise DataError(f"{file} is not the configuration of a run: {reason}") from error
-    directory.config()
-    return directory
 
 
 def evaluate(arguments: Sequence[str]) -> int:
@@ -43,7 +47,7 @@ def evaluate(arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(list(arguments))
     config, task, model = load_run(opened(parsed.run))
     settings = replace(config.settings, device=parsed.device, threads=parsed.threads)
-    torch.set_num_threads(settings.threads)
+    use_threads(settings.threads)
     print(table(evaluate_finally(model, task, settings)))
     return 0
 

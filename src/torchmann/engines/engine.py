@@ -10,7 +10,8 @@ from torch import Tensor
 from torchmann.core.cell import Cell
 from torchmann.core.errors import unknown_name
 from torchmann.core.state import Tree
-from torchmann.engines import eager, fused, lightweight
+from torchmann.engines import compiled, eager, fused, lightweight, sparse
+from torchmann.engines.checkpointed import Checkpointed
 
 
 class Engine(Protocol):
@@ -30,20 +31,42 @@ class Engine(Protocol):
         """Run `cell` over the time axis."""
 
 
-ENGINES: dict[str, Engine] = {"eager": eager.unroll, "lightweight": lightweight.unroll, "fused": fused.unroll}
+ENGINES: dict[str, Engine] = {
+    "eager": eager.unroll,
+    "lightweight": lightweight.unroll,
+    "fused": fused.unroll,
+    "compiled": compiled.unroll,
+    "checkpointed": Checkpointed(),
+    "sparse": sparse.unroll,
+}
+
+AROUND = "checkpointed:"
+"""What comes before the name of the engine that `Checkpointed` shall run."""
 
 
-def check_engine(name: str) -> str:
-    """`name` if it is ``"auto"`` or an engine.
+def check_engine(engine: str | Engine) -> str | Engine:
+    """`engine` if it is ``"auto"``, the name of an engine, ``"checkpointed:"`` and such a name, or itself an engine.
 
     Raises:
         OptionError: no such engine.
     """
+    name = engine.removeprefix(AROUND) if isinstance(engine, str) else "auto"
     if name not in ("auto", *ENGINES):
         raise unknown_name("engine", name, ("auto", *ENGINES))
-    return name
+    return engine
 
 
-def choose_engine(name: str) -> Engine:
-    """The engine of that name; ``"auto"`` is the fastest one that can run the cell with gradients, today eager."""
-    return ENGINES["eager" if name == "auto" else name]
+def choose_engine(engine: str | Engine) -> Engine:
+    """The engine of that name; ``"auto"`` is the fastest one that can run the cell with gradients."""
+    if not isinstance(engine, str):
+        return engine
+    if engine == "auto":
+        return fused.unroll_where_possible
+    if engine.startswith(AROUND):
+        return Checkpointed(choose_engine(engine.removeprefix(AROUND)))
+    return ENGINES[engine]
+
+
+def automatic_choice() -> str:
+    """The engine that ``"auto"`` takes on this machine for what each engine can run."""
+    return "eager" if fused.problem_here() else "fused"

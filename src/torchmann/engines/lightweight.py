@@ -177,7 +177,7 @@ def unroll(
             "light-weight inference gives no gradients: call it under torch.no_grad(), or use engine='eager'."
         )
     arguments: dict[str, Any] = {"schedule": schedule, "lengths_B": lengths_B, "reset_TB": reset_TB}
-    if Recorder.is_open():
+    if Recorder.listening():
         return eager.unroll(cell, inputs_TBI, state, **arguments)
     stepper = LightweightStepper(cell, state)
     running_TB = None

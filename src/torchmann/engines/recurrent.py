@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from torchmann.core.cell import Cell
 from torchmann.core.errors import OptionError
-from torchmann.core.noise import draw_noise
+from torchmann.core.noise import draw_noise, map_draws
 from torchmann.core.references import references_of
 from torchmann.core.state import Tree, map_leaves
 from torchmann.engines.arguments import (
@@ -24,7 +24,7 @@ from torchmann.engines.arguments import (
     check_state,
     resolve_schedule,
 )
-from torchmann.engines.engine import check_engine, choose_engine
+from torchmann.engines.engine import Engine, check_engine, choose_engine
 
 
 class Recurrent(nn.Module):
@@ -33,13 +33,14 @@ class Recurrent(nn.Module):
     Args:
         cell: the step.
         batch_first: input and output are ``[B, T, ...]`` instead of ``[T, B, ...]``; the state is not concerned.
-        engine: how the cell is unrolled; ``"auto"`` chooses.
+        engine: how the cell is unrolled, by name or itself; ``"auto"`` chooses, ``"checkpointed:compiled"`` is one
+            around another.
 
     Raises:
         OptionError: unknown engine.
     """
 
-    def __init__(self, cell: Cell, *, batch_first: bool = False, engine: str = "auto") -> None:
+    def __init__(self, cell: Cell, *, batch_first: bool = False, engine: str | Engine = "auto") -> None:
         super().__init__()
         self.cell = cell
         self.batch_first = batch_first
@@ -136,8 +137,7 @@ class Recurrent(nn.Module):
         steps, batch_size = input_TBI.shape[:2]
         spec = self.cell.noise_spec(batch_size)
         if noise is not None:
-            like = torch.empty(0, device="meta")
-            check_noise(noise, draw_noise(spec, steps, generator=None, like=like))
+            check_noise(noise, map_draws(lambda draw: torch.empty(steps, *draw.shape, device="meta"), spec))
             return noise
         if spec is None or not self.training:
             return None

@@ -199,7 +199,7 @@ class DNCMemory(Memory):
     def allocation(self, usage_BN: Tensor, fields: dict[str, Tensor]) -> Tensor:
         """``a_t`` ``[B, V, N]``; each further head sees the usage as if the heads before it had written."""
         intensity_BV = fields["allocation_gate"] * fields["write_gate"]
-        allocations = []
+        allocations: list[Tensor] = []
         for head in range(self.writes):
             if head:
                 usage_BN = usage_BN + (1 - usage_BN) * intensity_BV[:, head - 1 : head] * allocations[-1]

@@ -121,17 +121,17 @@ class SparseMemory(FieldMemory):
             self.add_field("read_strength", reads, activation=activation_named(strength))  # beta
         self.read_size = reads * width
         at: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.initial_memory = Start((slots, width), value=initial_value, **at)
+        self.initial_row = Start((width,), value=initial_value, **at)
         self.initial_read_values = Start((reads, nearest), **at)
         self.initial_read = Start((self.read_size,), value=initial_value, **at)
 
     def initial_state(self, batch_size: int) -> SparseState:
-        """A memory that was never accessed."""
-        memory_BNW = self.initial_memory(batch_size)
+        """A memory that was never accessed; equal rows share their storage, for there may be millions."""
+        memory_BNW = self.initial_row(batch_size).unsqueeze(1).expand(-1, self.slots, -1)
         first_K = torch.arange(self.nearest, device=memory_BNW.device)
         return SparseState(
             memory_BNW,
-            torch.zeros(batch_size, self.slots, dtype=torch.int64, device=memory_BNW.device),
+            torch.zeros(1, dtype=torch.int64, device=memory_BNW.device).expand(batch_size, self.slots),
             first_K.expand(batch_size, self.reads, -1),
             self.initial_read_values(batch_size),
         )

@@ -4,6 +4,10 @@ from torchmann.training.annealing import Annealing, annealed_names
 from torchmann.training.clipping import Clipping, clip_gradients
 from torchmann.training.config import Choice, Config
 from torchmann.training.curriculum import Curriculum, curriculum_from
+from torchmann.training.ensemble import Ensemble
+from torchmann.training.ensemble_directory import EnsembleDirectory
+from torchmann.training.ensemble_run import EnsembleOutcome, resume_ensemble, train_ensemble
+from torchmann.training.ensemble_summary import Member, Spread, Summary
 from torchmann.training.evaluate import Evaluation, evaluate, evaluate_with_intervals, final_evaluation
 from torchmann.training.forensics import Case, Finding, NotFiniteError, examine, investigate
 from torchmann.training.intervals import Interval
@@ -24,11 +28,15 @@ __all__ = [
     "Clipping",
     "Config",
     "Curriculum",
+    "Ensemble",
+    "EnsembleDirectory",
+    "EnsembleOutcome",
     "Evaluation",
     "Finding",
     "Interval",
     "GravesRMSProp",
     "Means",
+    "Member",
     "Measurement",
     "NotFiniteError",
     "OPTIMISERS",
@@ -36,6 +44,8 @@ __all__ = [
     "Refreshing",
     "RunDirectory",
     "Settings",
+    "Spread",
+    "Summary",
     "Tally",
     "Training",
     "annealed_names",
@@ -51,7 +61,9 @@ __all__ = [
     "load_run",
     "optimiser_named",
     "replay_nan",
+    "resume_ensemble",
     "resume_run",
     "save_case",
+    "train_ensemble",
     "train_run",
 ]

@@ -67,7 +67,7 @@ class Backward:
         """
         self.carried.begin(task, iteration, batch.batch_size, "train")
         before = self.carried.state
-        sample = refreshing_stream(self.settings.seed, iteration, self.device) if self.refreshing.probability else None
+        sample = self.sample(iteration)
         if self.settings.truncate is None and self.processes.count == 1:
             loss, output_TBO = self._whole(task, batch, sample)
         else:
@@ -82,6 +82,12 @@ class Backward:
         grown = self._penalties(before, self.carried.state)
         scores = {f"penalty_{name}": Score(value_B.sum(), torch.ones_like(value_B).sum()) for name, value_B in grown}
         return Passed(loss, output_TBO, batch, scores)
+
+    def sample(self, iteration: int) -> torch.Generator | None:
+        """What decides which steps of an iteration are reproduced; None is without refreshing."""
+        if not self.refreshing.probability:
+            return None
+        return refreshing_stream(self.settings.seed, iteration, self.device)
 
     def _whole(self, task: Task, batch: Batch, sample: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """All rows and steps in one piece: the loss and the output."""

@@ -63,16 +63,17 @@ class Checkpoints:
         """
         return load_tree(self.path(iteration))
 
-    def newest(self, tell: Callable[[str], None]) -> Any:
+    def newest(self, tell: Callable[[str], None], most: int | None = None) -> Any:
         """The content of the newest good checkpoint; None if there has never been one.
 
         Args:
             tell: takes one line for each damaged checkpoint that is passed over.
+            most: of those up to this iteration; None: of all.
 
         Raises:
             DataError: all are damaged.
         """
-        iterations = self.iterations()
+        iterations = [known for known in self.iterations() if most is None or known <= most]
         for iteration in reversed(iterations):
             try:
                 return self.load(iteration)

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from torchmann.core.errors import DataError, OptionError
 from torchmann.tasks import Batch, Task
 from torchmann.training.annealing import Annealing
-from torchmann.training.backward import Backward
+from torchmann.training.backward import Backward, Passed
 from torchmann.training.clipping import clip_gradients
 from torchmann.training.curriculum import Curriculum
 from torchmann.training.early_stopping import BestScore
@@ -117,30 +117,31 @@ class Training:
         Raises:
             NotFiniteError: a loss or a parameter is not finite; it says what was the first number that is not.
         """
-        settings = self.settings
+        self.start()
+        while self.stopped is None:
+            self.step()
+            yield from self.conclude()
+
+    def start(self) -> None:
+        """What comes before the first iteration: the clock, and the state to go back to from a bad number."""
         self._started = time.monotonic()
         self._good = snapshot(self)
         self.model.train()
-        while self.stopped is None:
-            self.step()
-            self.stopped, interrupted = self._limits()
-            if self._due(settings.log_every):
-                yield self._measure()
-            if self.validation_batches and self._due(settings.evaluate_every):
-                yield self._validate()
-            if interrupted and self.stopped is None:
-                self.stopped = "interrupted"
-            if self.keep and (self._due(settings.checkpoint_every) or self.best.iteration == self.iteration):
-                self._require_finite()
-                self.keep(self)
 
     def step(self) -> None:
         """One iteration: the gradients of the next batch, limited, and a step of the optimiser."""
-        settings, number = self.settings, self.iteration
-        self.annealing.apply(self.model, number)
-        task, batch = self.drawn(number)
+        task, batch = self.prepare()
+        self.update(task, batch, self.backward(task, batch.to(self.device), self.iteration))
+
+    def prepare(self) -> tuple[Task, Batch]:
+        """What comes before the backward pass of an iteration; its task and batch."""
+        self.annealing.apply(self.model, self.iteration)
         self.optimiser.zero_grad(set_to_none=True)
-        passed = self.backward(task, batch.to(self.device), number)
+        return self.drawn(self.iteration)
+
+    def update(self, task: Task, batch: Batch, passed: Passed) -> None:
+        """What comes after the backward pass: gradients limited, a step of the optimiser, and the tally."""
+        settings, number = self.settings, self.iteration
         self.processes.add_gradients(self.parameters)
         clip_gradients(self.parameters, settings.clip, settings.clip_limit)
         self.optimiser.step()
@@ -149,6 +150,20 @@ class Training:
         if number % SCORE_EVERY == 0 or self.iteration % settings.log_every == 0:
             scores = task.scores(split_output(task, passed.output)[0], passed.batch) | scores
         self.tally.add(passed.loss, scores, batch.batch_size)
+
+    def conclude(self) -> Iterator[Measurement]:
+        """What comes after an iteration: measurements that are due, the end if it has come, a checkpoint."""
+        settings = self.settings
+        self.stopped, interrupted = self._limits()
+        if self._due(settings.log_every):
+            yield self._measure()
+        if self.validation_batches and self._due(settings.evaluate_every):
+            yield self._validate()
+        if interrupted and self.stopped is None:
+            self.stopped = "interrupted"
+        if self.keep and (self._due(settings.checkpoint_every) or self.best.iteration == self.iteration):
+            self.require_finite()
+            self.keep(self)
 
     def _due(self, every: int) -> bool:
         """Whether it is time for what is done after so many iterations, and at the end."""
@@ -209,7 +224,7 @@ class Training:
 
     def _measure(self) -> Measurement:
         """The means over the iterations since the last such measurement, if all is well."""
-        self._require_finite()
+        self.require_finite()
         means = self.tally.means()
         measurement = self._measurement("train", means)
         if self.curriculum is not None:
@@ -237,7 +252,7 @@ class Training:
             self.stopped = "patience"
         return self._measurement("validation", means)
 
-    def _require_finite(self) -> None:
+    def require_finite(self) -> None:
         """Raise `NotFiniteError` unless losses, parameters and carried state are finite: asked where they are used."""
         losses = self.tally.means().losses if len(self.tally) else []
         if all(map(math.isfinite, losses)) and finite(self):

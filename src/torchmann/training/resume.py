@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -62,29 +62,63 @@ def restore(training: Training, directory: RunDirectory, config: Config, stream:
     def tell(line: str) -> None:
         print(line, file=stream)
 
-    checkpoint = directory.checkpoints.newest(tell)
-    if checkpoint is None:
-        tell(f"{directory.path} has no checkpoint yet: it starts from the beginning.")
-        checkpoint = {"metrics_bytes": 0}
-    else:
-        if not isinstance(checkpoint, dict) or not checkpoint.keys() >= PARTS:
-            raise DataError(f"{directory.checkpoints.directory} holds a file that is no checkpoint of a run.")
-        check(checkpoint, directory, config, training.processes.count)
-        training.load_state_dict(checkpoint["training"])
-        if training.stopped and (directory.path / EVALUATION).is_file():
-            raise OptionError(
-                f"{directory.path} has ended after {training.iteration} iterations ({training.stopped}): "
-                "to train on, raise the limit with --iterations or --max_seconds."
-            )
-        for package, version in versions().items():
-            if version != checkpoint["versions"].get(package):
-                before = checkpoint["versions"].get(package)
-                tell(f"{package} was {before} and is {version}: numbers may differ from an uninterrupted run's.")
+    checkpoint = load_newest(training, directory, config, tell)
+    if has_ended(training, directory):
+        raise OptionError(ended(directory.path, training.iteration, training.stopped))
+    if training.iteration:
         tell(f"going on with {directory.path} after iteration {training.iteration}")
     if training.processes.first:
-        directory.prepare()
-        directory.cut_metrics(checkpoint["metrics_bytes"])
-        (directory.path / EVALUATION).unlink(missing_ok=True)
+        settle(directory, checkpoint)
+
+
+def load_newest(
+    training: Training,
+    directory: RunDirectory,
+    config: Config,
+    tell: Callable[[str], None],
+    most: int | None = None,
+) -> Mapping[str, Any]:
+    """Bring `training` to the state of the newest good checkpoint, which is returned.
+
+    Args:
+        training: at its beginning.
+        directory: of its run.
+        config: of its run.
+        tell: takes a line for each thing that one might want to know.
+        most: of the checkpoints up to this iteration; None: of all.
+    """
+    checkpoint = directory.checkpoints.newest(tell, most)
+    if checkpoint is None:
+        tell(f"{directory.path} has no checkpoint yet: it starts from the beginning.")
+        return {"metrics_bytes": 0}
+    if not isinstance(checkpoint, dict) or not checkpoint.keys() >= PARTS:
+        raise DataError(f"{directory.checkpoints.directory} holds a file that is no checkpoint of a run.")
+    check(checkpoint, directory, config, training.processes.count)
+    training.load_state_dict(checkpoint["training"])
+    for package, version in versions().items():
+        if version != (before := checkpoint["versions"].get(package)):
+            tell(f"{package} was {before} and is {version}: numbers may differ from an uninterrupted run's.")
+    return checkpoint
+
+
+def has_ended(training: Training, directory: RunDirectory) -> bool:
+    """Whether a run has come to its end, its evaluation included."""
+    return training.stopped is not None and (directory.path / EVALUATION).is_file()
+
+
+def ended(path: Path, iteration: int, stopped: str | None) -> str:
+    """Why a run cannot go on, and how it could."""
+    return (
+        f"{path} has ended after {iteration} iterations ({stopped}): "
+        "to train on, raise the limit with --iterations or --max_seconds."
+    )
+
+
+def settle(directory: RunDirectory, checkpoint: Mapping[str, Any]) -> None:
+    """Bring the files of a run to the state of a checkpoint."""
+    directory.prepare()
+    directory.cut_metrics(checkpoint["metrics_bytes"])
+    (directory.path / EVALUATION).unlink(missing_ok=True)
 
 
 def check(checkpoint: Mapping[str, Any], directory: RunDirectory, config: Config, processes: int) -> None:

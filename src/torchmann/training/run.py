@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import torch
 import yaml  # type: ignore[import-untyped]
 from torch import nn
 
@@ -30,6 +29,7 @@ from torchmann.training.run_directory import CASE, EVALUATION, RunDirectory, def
 from torchmann.training.settings import Settings, device_named
 from torchmann.training.signals import interruptible
 from torchmann.training.tensorboard import event_log, require_tensorboard
+from torchmann.training.threads import use_threads, with_threads
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ def train_run(
         OSError: the directory cannot be written to.
         FloatingPointError: the loss is not finite.
     """
+    config = with_threads(config, lambda tried: training_of(tried).step, stream or sys.stdout)
     training = training_of(config)
     stream = stream_of(training.processes, stream)
     directory = RunDirectory(default_path(config) if output is None else output)
@@ -88,7 +89,7 @@ def train_run(
 
 def training_of(config: Config) -> Training:
     """The training that `config` describes, in this process, at its beginning."""
-    torch.set_num_threads(config.settings.threads)
+    use_threads(config.settings.threads)
     if config.settings.tensorboard:
         require_tensorboard()
     task = config.build_task()
@@ -181,8 +182,8 @@ def evaluate_finally(model: nn.Module, task: Task, settings: Settings) -> dict[s
 
 
 def resumption(directory: RunDirectory) -> str:
-    """The command that goes on with a run."""
-    return f"torchmann train --resume {shlex.quote(str(directory.path))}"
+    """The command that goes on with a run, and with the other members of its ensemble."""
+    return f"torchmann train --resume {shlex.quote(str(directory.part_of or directory.path))}"
 
 
 @contextmanager

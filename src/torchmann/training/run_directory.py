@@ -7,10 +7,10 @@ import math
 import os
 import platform
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import yaml  # type: ignore[import-untyped]
@@ -36,6 +36,9 @@ CASE = "not-finite.safetensors"
 LENGTH_CURVE = "length_curve.json"
 PICTURE_ENDINGS = (".png", ".pdf", ".svg", ".html")
 EVENTS = "tensorboard"
+ENSEMBLE = "ensemble.yaml"
+
+Made = TypeVar("Made")
 
 
 class RunDirectory:
@@ -43,10 +46,11 @@ class RunDirectory:
 
     Args:
         path: of the directory. `create` makes a new one, `open` takes an existing one.
+        part_of: the directory of the ensemble that is trained, if this is a member's.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, part_of: Path | None = None) -> None:
+        self.path, self.part_of = Path(path), part_of
 
     @classmethod
     def create(cls, path: str | Path, config: Config, *, overwrite: bool = False) -> RunDirectory:
@@ -82,6 +86,8 @@ class RunDirectory:
         Raises:
             DataError: there is no run.
         """
+        if (Path(path) / ENSEMBLE).is_file():
+            raise DataError(f"{path} holds several runs: give one of them, a directory seed_... in it.")
         if not (Path(path) / CONFIG).is_file():
             raise DataError(f"{path} holds no run (no {CONFIG}): give a directory that `torchmann train` has made.")
         return cls(path)
@@ -128,7 +134,7 @@ class RunDirectory:
                 folder.mkdir(exist_ok=True)
             for folder in (self.path, self.checkpoints.directory):
                 clear_unfinished(folder)
-        self.write(VERSIONS, _json(versions()))
+        self.write(VERSIONS, as_json(versions()))
 
     def save_config(self, config: Config) -> None:
         """Write or replace the configuration."""
@@ -140,17 +146,12 @@ class RunDirectory:
         Raises:
             DataError: the file is damaged.
         """
-        try:
-            return Config.from_dict(yaml.safe_load((self.path / CONFIG).read_text(encoding="utf-8")))
-        except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-            reason = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
-            reason = reason.removesuffix(".")
-            raise DataError(f"{self.path / CONFIG} is not the configuration of a run: {reason}.") from error
+        return read_yaml(self.path / CONFIG, Config.from_dict)
 
     def record(self, measurement: Measurement) -> None:
         """Append a line to the metrics."""
         with writing(self.path / METRICS), (self.path / METRICS).open("a", encoding="utf-8") as file:
-            file.write(_json(measurement._asdict(), indent=None))
+            file.write(as_json(measurement._asdict(), indent=None))
 
     def settle_metrics(self) -> int:
         """Put the metrics on the disk, so that no checkpoint is ahead of them; their size in bytes."""
@@ -202,7 +203,20 @@ class RunDirectory:
 
     def write_json(self, name: str, content: Any) -> None:
         """Write or replace a JSON file; numbers that are not finite become null."""
-        self.write(name, _json(content))
+        self.write(name, as_json(content))
+
+    def remove(self) -> None:
+        """Remove all that belongs to the run; a directory stays if it holds anything else.
+
+        Raises:
+            OptionError: another process trains the run.
+        """
+        with self.in_use():
+            self._clear()
+        (self.path / CONFIG).unlink(missing_ok=True)
+        for folder in (self.pictures, self.checkpoints.directory, self.events, self.path):
+            with suppress(OSError):
+                folder.rmdir()
 
     def _clear(self) -> None:
         self.checkpoints.clear()
@@ -211,6 +225,19 @@ class RunDirectory:
         pictures = [path for path in self.pictures.glob("*") if path.suffix in PICTURE_ENDINGS]
         for made in (*pictures, *self.events.glob("events.*")):
             made.unlink()
+
+
+def read_yaml(path: Path, made: Callable[[Any], Made]) -> Made:
+    """What is made of the content of a configuration file.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    try:
+        return made(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise DataError(f"{path} is not the configuration of a run: {reason.removesuffix('.')}.") from error
 
 
 def default_path(config: Config) -> Path:
@@ -235,7 +262,8 @@ def _measurement(split: str, iteration: int, seconds: float, loss: float | None,
     return Measurement(split, iteration, seconds, math.nan if loss is None else loss, scores)
 
 
-def _json(content: Any, indent: int | None = 2) -> str:
+def as_json(content: Any, indent: int | None = 2) -> str:
+    """The text of a JSON file; numbers that are not finite become null."""
     return json.dumps(_finite(content), indent=indent, allow_nan=False) + "\n"
 
 

@@ -46,6 +46,7 @@ class Settings:
             best one; None keeps no others.
         seed: of the initial weights, the batches and the noise.
         threads: CPU threads; models of the usual size run fastest on 1, and only on 1 does a run repeat exactly.
+            "auto" tries what is fastest here before the run begins, says so, and keeps the number in the configuration.
         device: "cpu" or "cuda".
         tensorboard: log the measurements for TensorBoard as well, which is the extra torchmann[tensorboard].
 
@@ -74,7 +75,7 @@ class Settings:
     checkpoint_every: int = 200
     keep_every: int | None = None
     seed: int = 0
-    threads: int = 1
+    threads: int | Literal["auto"] = 1
     device: Literal["cpu", "cuda"] = "cpu"
     tensorboard: bool = False
 
@@ -88,7 +89,7 @@ class Settings:
             evaluation_batches=self.evaluation_batches,
             evaluation_batch_size=self.evaluation_batch_size,
             checkpoint_every=self.checkpoint_every,
-            threads=self.threads,
+            threads=1 if self.threads == "auto" else self.threads,
         )
         optional = {"patience": self.patience, "truncate": self.truncate, "keep_every": self.keep_every}
         require_positive(**{name: value for name, value in optional.items() if value is not None})

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from torchmann.training.ensemble import Ensemble
 from torchmann.training.loop import Training
 
 
 @contextmanager
-def interruptible(training: Training) -> Iterator[None]:
+def interruptible(training: Training | Ensemble) -> Iterator[None]:
     """Within this context the first Ctrl-C or SIGTERM asks `training` to end; a second Ctrl-C is a KeyboardInterrupt.
 
     In a thread other than the main one, which cannot take signals, they do what they did before.

@@ -18,8 +18,10 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+import pooch
 import torch
 
+VARIABLE = "TORCHMANN_KERNELS"
 COMPILERS = ("g++", "clang++", "c++")
 # without -ffast-math: the vectors are explicit, NaN stays NaN, and 1 - (1 - w) keeps its rounding
 COMPILE = (
@@ -33,11 +35,9 @@ class KernelUnavailable(RuntimeError):
 
 
 def cache_directory() -> Path:
-    """Where built kernels lie: ``$TORCHMANN_CACHE``, or ``torchmann`` in the user's cache directory."""
-    own = os.environ.get("TORCHMANN_CACHE")
-    if own:
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torchmann"
+    """Where built kernels lie: the folder that TORCHMANN_KERNELS names, else one of this user."""
+    given = os.environ.get(VARIABLE)
+    return Path(given).expanduser() if given else Path(pooch.os_cache("torchmann")) / "kernels"
 
 
 def built(sources: Path, main: str, defines: Mapping[str, str]) -> ctypes.CDLL:
@@ -54,7 +54,11 @@ def built(sources: Path, main: str, defines: Mapping[str, str]) -> ctypes.CDLL:
     if platform.system() != "Linux":
         raise KernelUnavailable(f"kernels are built on Linux only, and this is {platform.system()}.")
     compiler = find_compiler()
-    flags = [*COMPILE, *(f"-D{name}={value}" for name, value in defines.items())]
+    flags = [
+        *COMPILE,
+        *os.environ.get("CXXFLAGS", "").split(),
+        *(f"-D{name}={value}" for name, value in defines.items()),
+    ]
     library = cache_directory() / f"{sources.parent.name}-{_key(sources, compiler, flags)}.so"
     if not library.exists():
         _build(compiler, flags, sources / main, library)
@@ -111,7 +115,8 @@ def _build(compiler: str, flags: list[str], source: Path, library: Path) -> None
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             part, whole = Path(folder) / "kernel.o", Path(folder) / "kernel.so"
             _run([compiler, *flags, "-c", str(source), "-o", str(part)])
-            _run([compiler, "-shared", str(part), "-o", str(whole), *_openmp()])
+            sanitizers = [flag for flag in flags if flag.startswith("-fsanitize")]
+            _run([compiler, "-shared", *sanitizers, str(part), "-o", str(whole), *_openmp()])
             whole.replace(library)
     except OSError as error:
         raise KernelUnavailable(f"the kernel cannot be written to {library.parent}: {error.strerror}.") from error

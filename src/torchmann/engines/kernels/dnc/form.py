@@ -9,6 +9,7 @@ from collections.abc import Hashable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -23,7 +24,6 @@ from torchmann.cells import (
 )
 from torchmann.core.cell import DENSE, Cell
 from torchmann.core.errors import OptionError
-from torchmann.core.state import Tree
 from torchmann.engines.kernels.dnc.library import CONTROLLERS, LIMITS, OPTIONS, READS, WEIGHTS, WRITES
 from torchmann.functional import oneplus
 from torchmann.functional.activations import identity
@@ -46,7 +46,6 @@ class Form(NamedTuple):
         options: in the order of `OPTIONS`.
         limits: in the order of `LIMITS`.
         weights: the names, of `WEIGHTS`, of those that there are.
-        leaves: the names, of `LEAVES`, of those that the state has.
     """
 
     hidden: int
@@ -88,14 +87,16 @@ def form_of(cell: Cell) -> tuple[Form, list[Tensor]]:
         raise Unsupported("it has no cached writing")
     if type(cell.interface) is not LinearInterface or cell.interface.source != "output":
         raise Unsupported("it needs a LinearInterface from the controller's output")
-    for part in (cell.controller, cell.memory, cell.interface):
-        if any(module._forward_hooks or module._forward_pre_hooks for module in part.modules()):
+    parts = (cell.controller, cell.memory, cell.interface)
+    for module in (*parts, *(below for part in parts for below in part.children())):
+        if module._forward_hooks or module._forward_pre_hooks:
             raise Unsupported("it would not call the forward hooks inside the cell")
     normalised = cell.controller if type(cell.controller) is Normalised else None
-    controller = cell.controller if normalised is None else normalised.controller
-    memory = cell.memory.block.memory if type(cell.memory) is Distributed else cell.memory
+    controller: Any = cell.controller if normalised is None else normalised.controller
+    whole: Any = cell.memory
+    memory: Any = whole.block.memory if type(whole) is Distributed else whole
     options, limits, weights = _controller(controller)
-    options |= _memory(cell.memory, memory)
+    options |= _memory(whole, memory)
     options |= {"output_norm": normalised is not None, "feedback": cell.feedback}
     limits |= {
         "clip_interface": cell.interface.clip or 0.0,
@@ -106,18 +107,19 @@ def form_of(cell: Cell) -> tuple[Form, list[Tensor]]:
         limits["output_norm_epsilon"] = normalised.norm.eps
         weights |= {"norm_gain": normalised.norm.weight, "norm_shift": normalised.norm.bias}
     weights |= {"interface": cell.interface.linear.weight, "interface_bias": cell.interface.linear.bias}
-    present = {name: weights[name] for name in WEIGHTS if weights.get(name) is not None}
+    present = {name: weight for name, weight in weights.items() if weight is not None}
+    names = tuple(name for name in WEIGHTS if name in present)
     form = Form(
         controller.output_size,
         memory.reads,
         memory.slots,
         memory.width,
-        cell.memory.blocks if memory is not cell.memory else 1,
+        1 if memory is whole else whole.blocks,
         tuple(int(options.get(name, 0)) for name in OPTIONS),
         tuple(float(limits.get(name, 0.0)) for name in LIMITS),
-        tuple(present),
+        names,
     )
-    return form, list(present.values())
+    return form, [present[name] for name in names]
 
 
 def _controller(controller: Any) -> tuple[dict[str, int], dict[str, float], dict[str, Tensor | None]]:
@@ -190,10 +192,10 @@ def kinds_of(schedule: Sequence[Hashable]) -> list[int]:
     return [KINDS[kind] for kind in schedule]
 
 
-def noise_problem(noise: Tree) -> None:
-    """Raise `Unsupported` for noise inside a step; a mask of the bypass to the readout is outside."""
-    if noise is not None and (noise.controller is not None or noise.memory is not None):
-        raise Unsupported("it takes no noise inside a step, as of zoneout")
+def inside_gradient_transform() -> bool:
+    """Whether a transform of `torch.func` other than vmap is at work."""
+    stack = torch._C._functorch.get_interpreter_stack()
+    return stack is not None and any(level.key() != torch._C._functorch.TransformType.Vmap for level in stack)
 
 
 def leaves_of(form: Form, state: Any) -> list[Tensor]:
@@ -201,6 +203,13 @@ def leaves_of(form: Form, state: Any) -> list[Tensor]:
     memory = state.memory.blocks if hasattr(state.memory, "blocks") else state.memory
     of = {"reads": state.reads, "h": state.controller.h, "c": getattr(state.controller, "c", None)}
     return [of[name] if name in of else getattr(memory, name) for name in form.leaves]
+
+
+def without_unused_gradient(form: Form, leaves: list[Tensor]) -> list[Tensor]:
+    """The leaves for a sequence that writes at its first step: the last write weighting is then seen by usage alone."""
+    if form.options[OPTIONS.index("usage_gradient")]:
+        return leaves
+    return [leaf.detach() if name == "write_weights" else leaf for name, leaf in zip(form.leaves, leaves, strict=True)]
 
 
 def state_from(form: Form, state: Any, leaves: Sequence[Tensor]) -> Any:

@@ -43,7 +43,7 @@ inline void usage_backward(const real* before, const real* written, const real* 
 
 // order[j] = the slot with the j-th smallest usage, ties to the lower slot. By counting for each slot those before it,
 // which for the few slots of a dense memory is faster than a sort.
-inline void ascending(const real* usage, int64_t count, int64_t slots, integer* order) {
+inline void ascending(const real* usage, int64_t count, integer* order) {
     for (int64_t first = 0; first < count; first += lanes) {
         const vec mine = load(usage + first);
         const int64_t end = std::min<int64_t>(count, first + lanes);
@@ -62,7 +62,7 @@ inline real squeezed(real usage, real floor) { return floor + (1 - floor) * usag
 inline void sorted_allocation(const real* usage, real floor, int64_t count, int64_t slots, real* squeezed_usage,
                               integer* order, real* allocation) {
     for (int64_t n = 0; n < slots; n++) squeezed_usage[n] = squeezed(usage[n], floor);
-    ascending(squeezed_usage, count, slots, order);
+    ascending(squeezed_usage, count, order);
     real product = 1;
     for (int64_t j = 0; j < count; j++) {
         const real u = squeezed_usage[order[j]];

@@ -192,6 +192,8 @@ class Backward {
             if (p.d_x) copy(p.d_x + row(t, b) * p.input, d, p.input);
             add_to(reads(r), d + p.input - first, s.fed_back);
             add_to(state(r).h, d + p.input - first + s.fed_back, s.hidden);
+        } else if (p.d_x) {
+            fill(p.d_x + row(t, b) * p.input, p.input);
         }
         if (time.resets(t, b)) hand_over(r, p.d_fresh);
     }

@@ -1,65 +1,9 @@
-// Content addressing. The memory of a block lies width-major, M[w][n]: the slots along the vectors.
+// Content addressing (Graves et al. 2016, "Content-based addressing").
 #pragma once
 
-#include "vec.hpp"
+#include "matrix.hpp"
 
 namespace dnc {
-
-// (M k)[n] = sum over w of M[w][n] k[w].
-inline void match(const real* memory, const real* key, int64_t width, int64_t slots, real* to) {
-    int64_t n = 0;
-    for (; n + 4 * lanes <= slots; n += 4 * lanes) {
-        vec a{}, b{}, c{}, d{};
-        for (int64_t w = 0; w < width; w++) {
-            const real* row = memory + w * slots + n;
-            a += key[w] * load(row), b += key[w] * load(row + lanes);
-            c += key[w] * load(row + 2 * lanes), d += key[w] * load(row + 3 * lanes);
-        }
-        store(to + n, a), store(to + n + lanes, b), store(to + n + 2 * lanes, c), store(to + n + 3 * lanes, d);
-    }
-    for (; n < slots; n += lanes) {
-        vec a{}, b{};
-        int64_t w = 0;
-        for (; w + 2 <= width; w += 2) {
-            a += key[w] * load(memory + w * slots + n);
-            b += key[w + 1] * load(memory + (w + 1) * slots + n);
-        }
-        if (w < width) a += key[w] * load(memory + w * slots + n);
-        store(to + n, a + b);
-    }
-}
-
-// (M^T v)[w] = sum over n of M[w][n] v[n]: a read with the weighting v.
-inline void read_out(const real* memory, const real* weights, int64_t width, int64_t slots, real* to) {
-    for (int64_t first = 0; first < width; first += lanes) {
-        const int64_t count = std::min<int64_t>(lanes, width - first);
-        vec total[lanes] = {};
-        if (count == lanes)
-            for (int64_t n = 0; n < slots; n += lanes) {
-                const vec weight = load(weights + n);
-                for (int w = 0; w < lanes; w++) total[w] += weight * load(memory + (first + w) * slots + n);
-            }
-        else
-            for (int64_t w = 0; w < count; w++)
-                for (int64_t n = 0; n < slots; n += lanes)
-                    total[w] += load(weights + n) * load(memory + (first + w) * slots + n);
-        store_part(to + first, sums(total), count);
-    }
-}
-
-// norm[n] = sqrt(sum over w of M[w][n]^2 + eps).
-inline void norms(const real* memory, int64_t width, int64_t slots, real epsilon, real* norm) {
-    for (int64_t n = 0; n < slots; n += lanes) {
-        vec a = splat(epsilon), b{};
-        for (int64_t w = 0; w < width; w++) {
-            const vec m = load(memory + w * slots + n);
-            (w & 1 ? b : a) += m * m;
-        }
-        a += b;
-        for (int i = 0; i < lanes; i++) a[i] = std::sqrt(a[i]);
-        store(norm + n, a);
-    }
-}
 
 inline real key_norm(const real* key, int64_t width, real epsilon) {
     real total = epsilon;

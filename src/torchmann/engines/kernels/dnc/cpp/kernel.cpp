@@ -7,7 +7,7 @@
 
 namespace dnc {
 
-constexpr int64_t most_rows = 16;  // rows that one thread takes through the sequence together
+constexpr int64_t most_rows = 8;  // rows that one thread takes through the sequence together: more would not fit its cache
 
 // How rows go in groups: enough groups for the threads, none of two members.
 struct Grouping {
@@ -69,7 +69,7 @@ struct BackwardPlan {
         interface_size = padded(s.used * s.B * s.padded_interface) + Tape::slack;
         d_interface = take(p.members * interface_size);
         d_norms = take(grouping.groups * Backward::norms_size(s));
-        thread_size = padded(Backward::scratch_size(s, grouping.rows));
+        thread_size = padded(std::max(Backward::scratch_size(s, grouping.rows), WeightGradients::scratch_size(s)));
         per_thread = take(p.threads * thread_size);
         total = next;
     }
@@ -154,7 +154,8 @@ void backward(const Problem& p) {
             const int64_t member = piece / pieces;
             const Tape tape(s, member);
             const WeightGradients gradients{s, tape, member, plan.d_gates + member * plan.gates_size,
-                                            plan.d_interface + member * plan.interface_size};
+                                            plan.d_interface + member * plan.interface_size,
+                                            plan.per_thread + thread_number() * plan.thread_size};
             gradients.piece(piece % pieces);
         }
 #pragma omp for schedule(dynamic, 1)

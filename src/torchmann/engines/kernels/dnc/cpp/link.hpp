@@ -21,11 +21,13 @@ inline void link_pass(real* link, const real* write, const real* precedence, con
         for (int64_t j = 0; j < slots; j += lanes) {
             vec w{}, p{}, wr[Heads + 1], back[Heads + 1];
             if (Write) w = 1 - load(write + j), p = load(precedence + j);
+            UNROLLED
             for (int r = 0; r < Heads; r++) {
                 wr[r] = load(read + r * slots + j);
                 back[r] = load(backward + r * slots + j);
             }
             const bool diagonal = Write && j < i + rows && i < j + lanes;
+            UNROLLED
             for (int k = 0; k < rows; k++) {
                 real* at = link + (i + k) * slots + j;
                 vec l = load(at);
@@ -34,16 +36,19 @@ inline void link_pass(real* link, const real* write, const real* precedence, con
                     if (diagonal) l = lane_numbers == (integer)(i + k - j) ? vec{} : l;
                     store(at, l);
                 }
+                UNROLLED
                 for (int r = 0; r < Heads; r++) {
                     total[r * rows + k] += l * wr[r];
                     back[r] += l * read[r * slots + i + k];
                 }
             }
+            UNROLLED
             for (int r = 0; r < Heads; r++) store(backward + r * slots + j, back[r]);
         }
         if (Heads == 0) continue;
         alignas(vector_bytes) real each[lanes];
         store(each, sums(total));
+        UNROLLED
         for (int r = 0; r < Heads; r++) copy(forward + r * slots + i, each + r * rows, rows);
     }
 }
@@ -97,7 +102,7 @@ struct LinkBackward {
 };
 
 //   dL[i][j] += sum_r ahead_r d_read[r][i] wr[r][j] + back_r wr[r][i] d_read[r][j]
-//   along[r][j] += L[i][j] d_read[r][i],  against[r][i] += L[i][j] d_read[r][j]
+//   along[r][j] += L[i][j] d_read[r][i],  against[r][i] += L[i][j] d_read[r][j]      (L is made anew from L')
 //   d_write[i] += dL[i][j] (p[j] - L'[i][j]),  d_write[j] -= dL[i][j] L'[i][j],  d_precedence[j] += dL[i][j] w[i]
 //   dL'[i][j] = dL[i][j] (1 - w[i] - w[j])                  (the last two lines if Write, and then dL[i][i] = 0)
 template <int Heads, bool Write>
@@ -106,48 +111,59 @@ inline void link_backward_pass(const LinkBackward& g, int64_t head, int64_t head
     const real *read = g.read + head * slots, *d_read = g.d_read + head * slots;
     const real *ahead = g.scaled + head * slots, *back = g.scaled + (heads + head) * slots;
     real *along = g.along + head * slots, *against = g.against + head * slots;
+    const real *link = Write ? g.before : g.after, *write = g.write, *precedence = g.precedence;
+    real *d_link = g.d_link, *d_write = g.d_write, *d_precedence = g.d_precedence;
     for (int64_t i = 0; i < slots; i += rows) {
         vec total[lanes] = {};
         for (int64_t j = 0; j < slots; j += lanes) {
             vec wr[Heads + 1], dr[Heads + 1], sum_along[Heads + 1], w{}, p{}, dw{}, dp{};
+            UNROLLED
             for (int r = 0; r < Heads; r++) {
                 wr[r] = load(read + r * slots + j), dr[r] = load(d_read + r * slots + j);
                 sum_along[r] = load(along + r * slots + j);
             }
             if (Write) {
-                w = 1 - load(g.write + j), p = load(g.precedence + j);
-                dw = load(g.d_write + j), dp = load(g.d_precedence + j);
+                w = 1 - load(write + j), p = load(precedence + j);
+                dw = load(d_write + j), dp = load(d_precedence + j);
             }
             const bool diagonal = Write && j < i + rows && i < j + lanes;
+            UNROLLED
             for (int k = 0; k < rows; k++) {
                 const int64_t at = (i + k) * slots + j;
-                vec d = load(g.d_link + at);
-                for (int r = 0; r < Heads; r++)
-                    d += ahead[r * slots + i + k] * wr[r] + back[r * slots + i + k] * dr[r];
-                if (diagonal) d = lane_numbers == (integer)(i + k - j) ? vec{} : d;
-                if (Heads) {
-                    const vec l = load(g.after + at);
-                    for (int r = 0; r < Heads; r++) {
-                        sum_along[r] += l * d_read[r * slots + i + k];
-                        total[r * rows + k] += l * dr[r];
-                    }
+                vec d = load(d_link + at);
+                UNROLLED
+                for (int r = 0; r < Heads; r++) {
+                    d += ahead[r * slots + i + k] * wr[r];
+                    d += back[r * slots + i + k] * dr[r];
                 }
+                if (diagonal) d = lane_numbers == (integer)(i + k - j) ? vec{} : d;
+                vec l = load(link + at);
                 if (Write) {
-                    const vec l = load(g.before + at);
+                    const real mine = write[i + k];
+                    const vec kept = w - mine;
                     total[Heads * rows + k] += d * (p - l);
                     dw -= d * l;
-                    dp += d * g.write[i + k];
-                    d *= w - g.write[i + k];
+                    dp += d * mine;
+                    d *= kept;
+                    l = kept * l + mine * p;  // now L of this step
+                    if (diagonal) l = lane_numbers == (integer)(i + k - j) ? vec{} : l;
                 }
-                store(g.d_link + at, d);
+                UNROLLED
+                for (int r = 0; r < Heads; r++) {
+                    sum_along[r] += l * d_read[r * slots + i + k];
+                    total[r * rows + k] += l * dr[r];
+                }
+                store(d_link + at, d);
             }
+            UNROLLED
             for (int r = 0; r < Heads; r++) store(along + r * slots + j, sum_along[r]);
-            if (Write) store(g.d_write + j, dw), store(g.d_precedence + j, dp);
+            if (Write) store(d_write + j, dw), store(d_precedence + j, dp);
         }
         alignas(vector_bytes) real each[lanes];
         store(each, sums(total));
+        UNROLLED
         for (int r = 0; r < Heads; r++) add_to(against + r * slots + i, each + r * rows, rows);
-        if (Write) add_to(g.d_write + i, each + Heads * rows, rows);
+        if (Write) add_to(d_write + i, each + Heads * rows, rows);
     }
 }
 

@@ -8,16 +8,6 @@
 
 namespace dnc {
 
-// M = M' (1 - w e^T) + w v^T; may be in place.
-inline void erase_and_add(const real* before, const real* write, const real* erase, const real* add, int64_t width,
-                          int64_t slots, real* memory) {
-    for (int64_t w = 0; w < width; w++)
-        for (int64_t n = 0; n < slots; n += lanes) {
-            const vec weight = load(write + n), m = load(before + w * slots + n);
-            store(memory + w * slots + n, m + weight * (add[w] - erase[w] * m));
-        }
-}
-
 // p = (1 - sum w) p' + w.
 inline void precedence(const real* before, const real* write, int64_t slots, real* to) {
     vec total{};
@@ -33,8 +23,9 @@ struct StepScratch {
     real *d_product, *d_norm, *d_weights, *d_precedence, *d_content;  // [N], d_weights and d_product [R, N]
     real *along, *against, *scaled;                          // [R, N], [R, N], [2, R, N]
     real *modes;                                             // [2, R] padded
+    real *parts;                                             // [2, padded width] vectors
 
-    static int64_t size(const Sizes& s) { return (5 + 8 * s.heads) * s.padded_slots + padded(2 * s.heads); }
+    static int64_t size(const Sizes& s) { return (5 + 8 * s.heads) * s.padded_slots + padded(2 * s.heads) + 2 * padded(s.width) * lanes; }
 
     StepScratch(const Sizes& s, real* next) {
         const int64_t N = s.padded_slots, RN = s.heads * N;
@@ -42,7 +33,7 @@ struct StepScratch {
         allocation = take(N), products = take(N), d_norm = take(N), d_precedence = take(N), d_content = take(N);
         ahead = take(RN), back = take(RN), d_product = take(RN), d_weights = take(RN);
         along = take(RN), against = take(RN), scaled = take(2 * RN);
-        modes = take(padded(2 * s.heads));
+        modes = take(padded(2 * s.heads)), parts = take(2 * padded(s.width) * lanes);
     }
 };
 
@@ -153,15 +144,8 @@ inline void read_backward(const Sizes& s, const real* y, const WriteRecord& writ
             s, memory, written.norm, y + f.read_key + r * s.width, y[f.read_strength + r], now.similarity + r * N,
             now.content + r * N, d_content, scratch.d_product + r * N, d_norm, d + f.read_key + r * s.width);
     }
-    for (int64_t n = 0; n < N; n += lanes) store(d_norm + n, load(d_norm + n) / load(written.norm + n));
-    for (int64_t w = 0; w < s.width; w++)
-        for (int64_t n = 0; n < N; n += lanes) {
-            vec total = load(carry.memory + w * N + n) + load(d_norm + n) * load(memory + w * N + n);
-            for (int64_t r = 0; r < s.heads; r++)
-                total += load(scratch.d_product + r * N + n) * y[f.read_key + r * s.width + w] +
-                         load(now.weights + r * N + n) * d_reads[r * s.width + w];
-            store(carry.memory + w * N + n, total);
-        }
+    matrix_gradient(memory, written.norm, d_norm, s.heads, scratch.d_product, y + f.read_key, now.weights, d_reads,
+                    s.width, N, carry.memory);
     fill(carry.read, s.heads * N);
     if (!s.p.links) return;
     real *modes_back = scratch.modes, *modes_ahead = scratch.modes + s.heads;
@@ -206,21 +190,8 @@ inline void write_backward(const Sizes& s, const real* y, const WriteRecord& bef
             store(carry.precedence + n, kept * d_now + load(d_precedence + n));
         }
     }
-    // M = M' (1 - w e^T) + w v^T
-    for (int64_t w = 0; w < s.width; w++) {
-        vec d_erase{}, d_add{};
-        const real e = y[f.erase + w], v = y[f.write_vector + w];
-        for (int64_t n = 0; n < N; n += lanes) {
-            real* at = carry.memory + w * N + n;
-            const vec d_m = load(at), m = load(memory + w * N + n), weight = load(now.weights + n);
-            store(d_write + n, load(d_write + n) + d_m * (v - e * m));
-            d_erase -= d_m * m * weight;
-            d_add += d_m * weight;
-            store(at, d_m - d_m * (e * weight));
-        }
-        d[f.erase + w] = sum(d_erase);
-        d[f.write_vector + w] = sum(d_add);
-    }
+    erase_and_add_backward(memory, now.weights, y + f.erase, y + f.write_vector, s.width, N, carry.memory, d_write,
+                           d + f.erase, d + f.write_vector, scratch.parts);
     // w = g^w (c + g^a (a - c))
     const real allocation_gate = y[f.allocation_gate], write_gate = y[f.write_gate];
     real *d_content = scratch.d_content, *d_allocation = scratch.d_weights;
@@ -243,14 +214,8 @@ inline void write_backward(const Sizes& s, const real* y, const WriteRecord& bef
     fill(scratch.d_norm, N);
     d[f.write_strength] = look_up_gradient(s, memory, before.norm, y + f.write_key, y[f.write_strength], now.similarity,
                                            now.content, d_content, scratch.d_product, scratch.d_norm, d + f.write_key);
-    for (int64_t n = 0; n < N; n += lanes)
-        store(scratch.d_norm + n, load(scratch.d_norm + n) / load(before.norm + n));
-    for (int64_t w = 0; w < s.width; w++)
-        for (int64_t n = 0; n < N; n += lanes) {
-            real* at = carry.memory + w * N + n;
-            store(at, load(at) + load(scratch.d_product + n) * y[f.write_key + w] +
-                          load(scratch.d_norm + n) * load(memory + w * N + n));
-        }
+    matrix_gradient(memory, before.norm, scratch.d_norm, 1, scratch.d_product, y + f.write_key, nullptr, nullptr,
+                    s.width, N, carry.memory);
     // a of u, u of before
     if (s.p.softmax_allocation)
         d[f.allocation_strength] =

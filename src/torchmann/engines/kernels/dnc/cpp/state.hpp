@@ -30,22 +30,6 @@ struct Row {
     }
 };
 
-// Fill `to` [rows, padded] from `from` [rows, count], and the padding with zeros.
-inline void pad_rows(real* to, const real* from, int64_t rows, int64_t count, int64_t wide) {
-    for (int64_t i = 0; i < rows; i++) {
-        if (from) copy(to + i * wide, from + i * count, count);
-        else fill(to + i * wide, count);
-        fill(to + i * wide + count, wide - count);
-    }
-}
-inline void unpad_rows(real* to, const real* from, int64_t rows, int64_t count, int64_t wide) {
-    for (int64_t i = 0; i < rows; i++) copy(to + i * count, from + i * wide, count);
-}
-inline void add_unpadded(real* to, const real* from, int64_t rows, int64_t count, int64_t wide) {
-    if (!to) return;
-    for (int64_t i = 0; i < rows; i++) add_to(to + i * count, from + i * wide, count);
-}
-
 // memory [N, W] to width-major [W, padded N], and back.
 inline void widen_memory(const Sizes& s, real* to, const real* from) {
     fill(to, s.memory);

@@ -25,6 +25,9 @@ constexpr int vector_bytes = 32;
 #else
 constexpr int vector_bytes = 16;
 #endif
+// Before a short loop over registers: unrolled early, or they would live in memory.
+#define UNROLLED _Pragma("GCC unroll 16")
+
 constexpr int lanes = vector_bytes / sizeof(real);
 constexpr int padding = 16;  // every padded length is a multiple of this, and this a multiple of `lanes`
 
@@ -80,6 +83,29 @@ inline vec sums(const vec* v) {
         for (int i = 0; i < count; i++) level[i] = neighbours(level[2 * i], level[2 * i + 1]);
     return level[0];
 }
+// The lanes of a and b in turn: those of the lower halves, or of the upper.
+template <int... I>
+inline vec interleaved_low(vec a, vec b, std::integer_sequence<int, I...>) {
+    return __builtin_shufflevector(a, b, (I % 2 * lanes + I / 2)...);
+}
+template <int... I>
+inline vec interleaved_high(vec a, vec b, std::integer_sequence<int, I...>) {
+    return __builtin_shufflevector(a, b, (I % 2 * lanes + lanes / 2 + I / 2)...);
+}
+
+// Row i and column j of `lanes` vectors change places; by interleaving the two halves as often as halving takes.
+inline void transpose(vec* rows) {
+    constexpr auto all = std::make_integer_sequence<int, lanes>{};
+    for (int left = lanes; left > 1; left /= 2) {
+        vec next[lanes];
+        for (int i = 0; i < lanes / 2; i++) {
+            next[2 * i] = interleaved_low(rows[i], rows[i + lanes / 2], all);
+            next[2 * i + 1] = interleaved_high(rows[i], rows[i + lanes / 2], all);
+        }
+        for (int i = 0; i < lanes; i++) rows[i] = next[i];
+    }
+}
+
 inline real sum(vec v) {
     for (int width = lanes; width > 1; width /= 2) v = neighbours(v, v);
     return v[0];
@@ -138,6 +164,22 @@ inline void fill(real* p, int64_t count, real value = 0) {
 inline void copy(real* to, const real* from, int64_t count) { std::memcpy(to, from, count * sizeof(real)); }
 inline void add_to(real* to, const real* from, int64_t count) {
     for (int64_t i = 0; i < count; i++) to[i] += from[i];
+}
+
+// Fill `to` [rows, padded] from `from` [rows, count], and the padding with zeros.
+inline void pad_rows(real* to, const real* from, int64_t rows, int64_t count, int64_t wide) {
+    for (int64_t i = 0; i < rows; i++) {
+        if (from) copy(to + i * wide, from + i * count, count);
+        else fill(to + i * wide, count);
+        fill(to + i * wide + count, wide - count);
+    }
+}
+inline void unpad_rows(real* to, const real* from, int64_t rows, int64_t count, int64_t wide) {
+    for (int64_t i = 0; i < rows; i++) copy(to + i * count, from + i * wide, count);
+}
+inline void add_unpadded(real* to, const real* from, int64_t rows, int64_t count, int64_t wide) {
+    if (!to) return;
+    for (int64_t i = 0; i < rows; i++) add_to(to + i * count, from + i * wide, count);
 }
 
 // Numbers too small for the exponent become zero on this thread while the guard lives: they cost hundreds of cycles.

@@ -84,56 +84,62 @@ struct BackwardWeights {
     }
 };
 
-// to[m] = sum over k of a[k][m], m < count <= tile_rows.
-inline void bias_gradient(int64_t count, int64_t inner, const real* a, int64_t lda, real* to) {
-    real total[tile_rows] = {};
-    for (int64_t k = 0; k < inner; k++)
-        for (int64_t m = 0; m < count; m++) total[m] += a[k * lda + m];
-    copy(to, total, count);
-}
-
-// Weight gradients of one member, cut into pieces of `tile_rows` rows that threads can share.
+// Weight gradients of one member, cut into pieces of `block_rows` rows that threads can share.
 struct WeightGradients {
     const Sizes& s;
     const Tape& tape;
     int64_t member;
     const real *d_gates, *d_interface;  // [T, B, gates], [used, B, padded_interface]
+    real* scratch;
 
-    static int64_t tiles(int64_t rows) { return (rows + tile_rows - 1) / tile_rows; }
-    static int64_t pieces(const Sizes& s) { return s.gate.rows * tiles(s.hidden) + tiles(s.interface); }
+    static int64_t blocks(int64_t rows) { return (rows + block_rows - 1) / block_rows; }
+    static int64_t pieces(const Sizes& s) { return s.gate.columns * blocks(s.hidden) + blocks(s.interface); }
+    static int64_t scratch_size(const Sizes& s) { return GradientScratch::size(s.seen) + block_rows; }
 
     void piece(int64_t number) const {
-        const int64_t per_gate = tiles(s.hidden), gates = s.gate.rows * per_gate;
-        if (number < gates) gate_rows(number / per_gate, number % per_gate * tile_rows);
-        else interface_rows((number - gates) * tile_rows);
+        const int64_t per_gate = blocks(s.hidden), gates = s.gate.columns * per_gate;
+        if (number < gates) gate_rows(number / per_gate, number % per_gate * block_rows);
+        else interface_rows((number - gates) * block_rows);
     }
 
   private:
     real* wanted(Weight weight, int64_t size) const {
         return s.p.d_weight[weight] ? s.p.d_weight[weight] + member * size : nullptr;
     }
+    static int64_t place(const int64_t* groups, int64_t count, int64_t group) {
+        for (int64_t q = 0; q < count; q++)
+            if (groups[q] == group) return q;
+        return -1;
+    }
 
-    void gate_rows(int64_t gate, int64_t unit) const {
-        const int64_t H = s.hidden, inner = s.T * s.B, inputs = s.seen - H, rows = s.gate.rows * H;
-        const int64_t count = std::min<int64_t>(tile_rows, H - unit), row = gate * H + unit;
-        const real* by_input = d_gates + s.gate.from_input[gate] * s.padded_hidden + unit;
-        const real* by_state = d_gates + s.gate.from_state[gate] * s.padded_hidden + unit;
-        if (real* to = wanted(WEIGHT_IH, rows * inputs))
-            weight_gradient(count, inputs, inner, by_input, s.gates, tape.seen_, s.padded_seen, to + row * inputs,
-                            inputs);
-        if (real* to = wanted(WEIGHT_HH, rows * H))
-            weight_gradient(count, H, inner, by_state, s.gates, tape.seen_ + inputs, s.padded_seen, to + row * H, H);
-        if (real* to = wanted(BIAS_IH, rows)) bias_gradient(count, inner, by_input, s.gates, to + row);
-        if (real* to = wanted(BIAS_HH, rows)) bias_gradient(count, inner, by_state, s.gates, to + row);
+    // A group of columns of the pre-activations belongs to one group of rows of weight_ih, of weight_hh, or of both.
+    void gate_rows(int64_t group, int64_t unit) const {
+        const int64_t H = s.hidden, inputs = s.seen - H, rows = s.gate.rows * H;
+        const int64_t count = std::min(block_rows, H - unit);
+        const int64_t by_input = place(s.gate.from_input, s.gate.rows, group),
+                      by_state = place(s.gate.from_state, s.gate.rows, group);
+        const int64_t first = by_input < 0 ? inputs : 0, end = by_state < 0 ? inputs : s.seen;
+        const GradientScratch at(end - first, scratch + block_rows);
+        weight_gradient(count, end - first, s.T * s.B, d_gates + group * s.padded_hidden + unit, s.gates,
+                        tape.seen_ + first, s.padded_seen, at, scratch);
+        if (by_input >= 0) hand_out(WEIGHT_IH, BIAS_IH, rows, by_input * H + unit, count, inputs, at.total, at.wide);
+        if (by_state >= 0)
+            hand_out(WEIGHT_HH, BIAS_HH, rows, by_state * H + unit, count, H, at.total + inputs - first, at.wide);
     }
 
     void interface_rows(int64_t row) const {
-        const int64_t H = s.hidden, inner = s.used * s.B, count = std::min<int64_t>(tile_rows, s.interface - row);
-        if (real* to = wanted(INTERFACE, s.interface * H))
-            weight_gradient(count, H, inner, d_interface + row, s.padded_interface, tape.output_, s.padded_hidden,
-                            to + row * H, H);
-        if (real* to = wanted(INTERFACE_BIAS, s.interface))
-            bias_gradient(count, inner, d_interface + row, s.padded_interface, to + row);
+        const int64_t count = std::min(block_rows, s.interface - row);
+        const GradientScratch at(s.hidden, scratch + block_rows);
+        weight_gradient(count, s.hidden, s.used * s.B, d_interface + row, s.padded_interface, tape.output_,
+                        s.padded_hidden, at, scratch);
+        hand_out(INTERFACE, INTERFACE_BIAS, s.interface, row, count, s.hidden, at.total, at.wide);
+    }
+
+    // Rows [row, row + count) of a weight [rows, columns] and of its bias, if they are wanted.
+    void hand_out(Weight weight, Weight bias, int64_t rows, int64_t row, int64_t count, int64_t columns,
+                  const real* total, int64_t wide) const {
+        if (real* to = wanted(weight, rows * columns)) unpad_rows(to + row * columns, total, count, columns, wide);
+        if (real* to = wanted(bias, rows)) copy(to + row, scratch, count);
     }
 };
 

@@ -5,11 +5,8 @@ Shapes: B batch.
 
 from __future__ import annotations
 
-import sysconfig
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
-from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -19,9 +16,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 from torch.fx.graph import CodeGen
-from torch.utils._triton import has_triton
-
-from torchmann.core.errors import OptionError
 
 Flat = Callable[..., Sequence[Tensor | None]]
 """A function of tensors that returns some of them, new ones, and None."""
@@ -69,14 +63,22 @@ class Graph:
             contexts.enter_context(mode)
             contexts.enter_context(enable_python_dispatcher())
             traced = make_fx(function)(*arguments)
+        self._values: list[Any] = [node if node is None else node.meta["val"] for node in _output(traced).args[0]]
         self._results, self._used = _trim(traced)
-        self.result_forms = []
         self._run: Callable[..., Sequence[Tensor]] | None = None
         self._guards: list[Any] = []
         self._batch_sizes: dict[int, bool] = {}
         if any(place is not None and place.computed for place in self._results):
             used = [arguments[number] for number in self._used]
             self._run, self._guards = _compiled(traced, used, shapes)
+
+    def result_forms(self) -> list[Form]:
+        """The forms of the results, if the batch is the first axis of each."""
+        return [
+            Form(tuple(value.shape[batched:]), value.dtype, value.device, batched)
+            for value in self._values
+            for batched in [isinstance(value.shape[0], torch.SymInt)]
+        ]
 
     def fits(self, batch_size: int) -> bool:
         """Whether the code is right for this batch size, too."""
@@ -88,7 +90,8 @@ class Graph:
         """The function's results."""
         computed: Sequence[Tensor] = ()
         if self._run is not None:
-            computed = self._run(*[arguments[number] for number in self._used])
+            # the compiler may leave a result in a part of a larger buffer
+            computed = [value.contiguous() for value in self._run(*[arguments[number] for number in self._used])]
         return [
             None if place is None else (computed if place.computed else arguments)[place.number]
             for place in self._results
@@ -102,10 +105,22 @@ class _Place(NamedTuple):
     number: int
 
 
+_SAME = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)
+"""Operators that give what they are given."""
+
+
+def _output(traced: fx.GraphModule) -> Any:
+    return next(node for node in traced.graph.nodes if node.op == "output")
+
+
 def _trim(traced: fx.GraphModule) -> tuple[list[_Place | None], list[int]]:
     """Leave in a graph just what must be computed; the places of its results, and which arguments it still takes."""
+    for node in list(traced.graph.nodes):
+        if node.target in _SAME:
+            node.replace_all_uses_with(node.args[0])
+            traced.graph.erase_node(node)
     placeholders = [node for node in traced.graph.nodes if node.op == "placeholder"]
-    output = next(node for node in traced.graph.nodes if node.op == "output")
+    output = _output(traced)
     numbers = {node: number for number, node in enumerate(placeholders)}
     computed: dict[fx.Node, int] = {}
     results: list[_Place | None] = []
@@ -134,6 +149,9 @@ def _holds(guard: Any, batch_size: int) -> bool:
     return bool(guard.subs({symbol: batch_size for symbol in guard.free_symbols}))
 
 
+# one call in C++ of all kernels of a graph: from Python they take a third longer where they are as small as ours
+_OPTIONS = {"cpu": {"cpp_wrapper": True, "size_asserts": False}, "cuda": {"size_asserts": False}}
+
 _COMPILED: dict[Hashable, tuple[Callable[..., Sequence[Tensor]], list[Any]]] = {}
 """Code and its conditions, by graph: cells of one configuration share it."""
 
@@ -147,29 +165,7 @@ def _compiled(
     conditions = tuple(guard.expr for guard in shapes.guards)
     key = (traced.code, forms, constants, conditions, torch.get_num_threads())
     if key not in _COMPILED:
-        try:
-            with torch.inference_mode(False), torch.no_grad():
-                run = torch._inductor.compile(traced, list(arguments))
-        except Exception as error:  # whatever a compiler stumbles over
-            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise OptionError(f"engine='compiled' cannot compile this cell: {reason}; use engine='eager'.") from error
+        with torch.inference_mode(False), torch.no_grad():
+            run = torch._inductor.compile(traced, list(arguments), options=_OPTIONS[arguments[0].device.type])
         _COMPILED[key] = run, [guard.expr for guard in shapes.guards]
     return _COMPILED[key]
-
-
-@cache
-def compiler_problem(device_type: str) -> str | None:
-    """Why nothing can be compiled for a type of device on this machine; None if it can."""
-    if device_type == "cpu":
-        from torch._inductor.cpp_builder import get_cpp_compiler
-
-        try:
-            get_cpp_compiler()
-        except (RuntimeError, OSError) as error:
-            return f"there is no C++ compiler ({' '.join(str(error).split())})"
-        if not (Path(sysconfig.get_paths()["include"]) / "Python.h").exists():
-            return "the C headers of Python are not installed"
-        return None
-    if device_type == "cuda":
-        return None if has_triton() else "triton is not installed, or does not know this GPU"
-    return f"there is no compiler for the device {device_type!r}"

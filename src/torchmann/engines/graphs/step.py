@@ -5,9 +5,7 @@ Shapes: B batch, I input, O output.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from itertools import islice
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -18,21 +16,12 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from torchmann.core.cell import Cell
+from torchmann.core.errors import OptionError
 from torchmann.core.gradients import in_differentiable_form
-from torchmann.core.precision import autocast_is_on, without_autocast
-from torchmann.core.state import Tree, map_leaves, named_leaves
-from torchmann.engines.graph import Form, Graph, form_of
-
-
-def leaves_of(tree: Tree) -> tuple[Tensor, ...]:
-    """The tensors of a tree, in order."""
-    return tuple(leaf for _, leaf in named_leaves(tree))
-
-
-def filled(tree: Tree, leaves: Sequence[Tensor]) -> Tree:
-    """A tree of this structure with `leaves` as its tensors."""
-    values = iter(leaves)
-    return map_leaves(lambda _: next(values), tree)
+from torchmann.core.precision import Autocast
+from torchmann.core.state import Tree
+from torchmann.engines.flat import Layout, filled, leaves_of
+from torchmann.engines.graphs.graph import Flat, Graph, form_of
 
 
 class LinearMap(NamedTuple):
@@ -75,38 +64,6 @@ class _Taps(TorchFunctionMode):
         self.inputs.append(input.detach())
         self.outputs.append(output)
         return output
-
-
-class Autocast(NamedTuple):
-    """The state of autocast, which decides in what precision a step computes."""
-
-    device_type: str
-    dtype: torch.dtype | None  # None: it is off
-
-    @classmethod
-    def now(cls, device_type: str) -> Autocast:
-        """That at this moment."""
-        return cls(device_type, torch.get_autocast_dtype(device_type) if autocast_is_on(device_type) else None)
-
-    def again(self) -> AbstractContextManager[object]:
-        """A context with this state, in which no cast weights are kept."""
-        if self.dtype is None:
-            return without_autocast(self.device_type)
-        return torch.autocast(self.device_type, dtype=self.dtype, cache_enabled=False)
-
-
-class Layout(NamedTuple):
-    """How many tensors of each sort a step takes, in one list and in this order."""
-
-    parameters: int
-    buffers: int
-    inputs: int  # x and the leaves of the noise
-    leaves: int  # of the state
-
-    def split(self, tensors: Sequence[Tensor]) -> list[list[Tensor]]:
-        """The tensors of each sort, and in a last list what else there is."""
-        rest = iter(tensors)
-        return [*(list(islice(rest, size)) for size in self), list(rest)]
 
 
 class _KindOfStep(nn.Module):
@@ -188,33 +145,22 @@ def _gradients(reached: Sequence[tuple[Tensor, Tensor]], sources: Sequence[Tenso
     return [None if gradient is None else gradient.contiguous() for gradient in found]
 
 
+class Compiled(NamedTuple):
+    """A compiled function, and the affine maps of whose parameters it leaves the gradients to others."""
+
+    graph: Graph
+    maps: Sequence[LinearMap] = ()
+
+
 class CompiledStep(NamedTuple):
     """`StepFunctions`, compiled."""
 
     forward: Graph
-    backward: Graph | None  # None: no gradients are asked for
-    maps: Sequence[LinearMap]
-
-    def fits(self, batch_size: int) -> bool:
-        """Whether this can run so many rows."""
-        return self.forward.fits(batch_size) and (self.backward is None or self.backward.fits(batch_size))
-
-    @classmethod
-    def of(cls, functions: StepFunctions, tensors: Sequence[Tensor], *, gradients: bool) -> CompiledStep:
-        """Trace and compile for tensors such as these."""
-        layout = functions.layout
-        constants = layout.parameters + layout.buffers
-        forms = [form_of(value, batched=number >= constants) for number, value in enumerate(tensors)]
-        batch_size = len(tensors[constants])
-        forward = Graph(functions.forward, forms, batch_size)
-        if not gradients:
-            return cls(forward, None, ())
-        given = [form for form in forward.result_forms if form.dtype.is_floating_point]
-        backward = Graph(functions.backward, [*forms, *given], batch_size)
-        return cls(forward, backward, functions.maps)
+    backward: Compiled | None  # None: no gradients are asked for
 
 
-_STEPS: WeakKeyDictionary[Cell, dict[Hashable, list[CompiledStep]]] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Cell, dict[Hashable, list[Compiled]]] = WeakKeyDictionary()
+"""What was compiled for each cell: variants for ranges of batch sizes."""
 
 
 def compiled_steps(
@@ -243,22 +189,31 @@ def compiled_steps(
     Raises:
         OptionError: a step cannot be compiled.
     """
-    known = _STEPS.setdefault(cell, {})
     constants = layout.parameters + layout.buffers
     batch_size = len(tensors[constants])
     forms = tuple(form_of(value, batched=number >= constants) for number, value in enumerate(tensors))
-    configuration = (_configuration(cell), in_differentiable_form(), torch.get_num_threads())
-    steps = {}
-    for kind in kinds:
-        key = (kind, layout, forms, tuple(wanted), autocast, configuration)
-        fitting = (step for step in known.setdefault(key, []) if step.fits(batch_size))
-        step = next(fitting, None)
-        if step is None:
-            functions = StepFunctions(cell, kind, state, noise, layout, wanted, autocast)
-            step = CompiledStep.of(functions, tensors, gradients=bool(wanted))
-            known[key].append(step)
-        steps[kind] = step
-    return steps
+    surroundings = (forms, layout, autocast, in_differentiable_form(), torch.get_num_threads(), _configuration(cell))
+    known = _KNOWN.setdefault(cell, {})
+
+    def compiled(kind: Hashable, gradients: Sequence[bool]) -> Compiled:
+        variants = known.setdefault((kind, tuple(gradients), surroundings), [])
+        for variant in variants:
+            if variant.graph.fits(batch_size):
+                return variant
+        functions = StepFunctions(cell, kind, state, noise, layout, gradients, autocast)
+        function: Flat = functions.forward
+        taken = forms
+        if gradients:
+            given = [form for form in compiled(kind, ()).graph.result_forms() if form.dtype.is_floating_point]
+            function, taken = functions.backward, (*forms, *given)
+        try:
+            variants.append(Compiled(Graph(function, taken, batch_size), functions.maps))
+        except Exception as error:  # whatever a compiler stumbles over
+            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise OptionError(f"engine='compiled' cannot compile this cell: {reason}; use engine='eager'.") from error
+        return variants[-1]
+
+    return {kind: CompiledStep(compiled(kind, ()).graph, compiled(kind, wanted) if wanted else None) for kind in kinds}
 
 
 def _configuration(cell: Cell) -> Hashable:

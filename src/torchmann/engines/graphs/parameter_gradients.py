@@ -1,0 +1,80 @@
+"""Sums of parameter gradients over the steps of a sequence.
+
+Shapes: R rows of several steps together, I input and O output of an affine map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from torchmann.engines.graphs.step import LinearMap
+
+ROWS = 1024
+"""So many rows make a matrix product about as fast as it gets; more would only take memory."""
+
+
+class ParameterGradients:
+    """The gradient of each parameter, summed up step by step.
+
+    The weight of an affine map needs one matrix product for many steps: its factors are collected until they are large
+    enough.
+
+    Args:
+        parameters: whose gradients.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        self.parameters = parameters
+        self.totals: list[Tensor | None] = [None] * len(parameters)
+        self.factors: dict[LinearMap, tuple[list[Tensor], list[Tensor]]] = {}
+
+    def add(
+        self,
+        gradients: Sequence[Tensor | None],
+        maps: Sequence[LinearMap],
+        d_outputs: Sequence[Tensor | None],
+        inputs: Sequence[Tensor],
+    ) -> None:
+        """Add what one step gives.
+
+        Args:
+            gradients: of the parameters but for their part in `maps`; None is zero.
+            maps: the affine maps of the step.
+            d_outputs: of each map the gradient of its output; None is zero.
+            inputs: of each map.
+        """
+        there = {number: gradient for number, gradient in enumerate(gradients) if gradient is not None}
+        if there:
+            torch._foreach_add_([self.total_of(number) for number in there], list(there.values()))
+        for linear, d_output, given in zip(maps, d_outputs, inputs, strict=True):
+            if d_output is not None:
+                d_outputs_, inputs_ = self.factors.setdefault(linear, ([], []))
+                d_outputs_.append(d_output)
+                inputs_.append(given)
+                if len(inputs_) * given.shape[:-1].numel() >= ROWS:
+                    self.multiply(linear)
+
+    def multiply(self, linear: LinearMap) -> None:
+        """Turn what is collected for a map into a gradient of its weight, and of its bias."""
+        d_outputs, inputs = self.factors.pop(linear)
+        d_output_RO, input_RI = torch.cat(d_outputs).flatten(0, -2), torch.cat(inputs).flatten(0, -2)
+        weight = self.total_of(linear.weight)
+        weight.addmm_(d_output_RO.mT.to(weight.dtype), input_RI.to(weight.dtype))
+        if linear.bias is not None:
+            self.total_of(linear.bias).add_(d_output_RO.sum(0))
+
+    def total_of(self, number: int) -> Tensor:
+        """The sum so far for a parameter, zero at first."""
+        total = self.totals[number]
+        if total is None:
+            total = self.totals[number] = torch.zeros_like(self.parameters[number])
+        return total
+
+    def total(self) -> list[Tensor | None]:
+        """The sums; None for a parameter that had no part in anything."""
+        for linear in list(self.factors):
+            self.multiply(linear)
+        return self.totals

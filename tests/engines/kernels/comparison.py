@@ -1,0 +1,79 @@
+"""The fused engine beside the eager one: everything that a call gives, and every gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import torchmann as tm
+from torchmann.core.state import named_leaves
+from torchmann.engines.kernels.build import KernelUnavailable
+from torchmann.engines.kernels.dnc.library import library
+
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
+
+
+def unavailable() -> str:
+    """Why there is no kernel on this machine; empty if there is one."""
+    try:
+        library(torch.float32)
+    except KernelUnavailable as reason:
+        return str(reason)
+    return ""
+
+
+needs_kernel = pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "there is one")
+
+
+def random_state(model: tm.Recurrent, batch_size: int) -> Any:
+    """A state in which no two slots are alike: with ties, rounding decides which slot is taken."""
+    state = model.initial_state(batch_size)
+
+    def drawn(name: str, like: Tensor) -> Tensor:
+        if name.endswith((".h", ".c", ".memory", "reads")):
+            return 0.5 * torch.randn_like(like)
+        if name.endswith("usage"):
+            return torch.rand_like(like)
+        value = torch.rand_like(like) / like.shape[-1]
+        return value * (1 - torch.eye(like.shape[-1], dtype=like.dtype)) if name.endswith("link") else value
+
+    return state.unflatten({name: drawn(name, leaf.detach()) for name, leaf in state.flatten().items()})
+
+
+def everything(model: tm.Recurrent, engine: str, x: Tensor, state: Any, **options: Any) -> dict[str, Tensor]:
+    """Outputs, final state, and the gradients of a loss on both: of the input, the state and every parameter."""
+    model.engine = engine
+    model.zero_grad()
+    x = x.clone().requires_grad_()
+    if state is not None:
+        state = state.unflatten({name: leaf.clone().requires_grad_() for name, leaf in state.flatten().items()})
+    output, final = model(x, state, **options)
+    generator = torch.Generator().manual_seed(1)
+    results = {"output": output, **{f"final {name}": leaf for name, leaf in named_leaves(final)}}
+    loss = sum(
+        (value * torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value.dtype)).sum()
+        for value in results.values()
+    )
+    assert isinstance(loss, Tensor)
+    loss.backward()
+    gradients = {"x": x.grad, **{name: parameter.grad for name, parameter in model.named_parameters()}}
+    if state is not None:
+        gradients |= {f"state {name}": leaf.grad for name, leaf in named_leaves(state)}
+    return results | {f"gradient of {name}": value for name, value in gradients.items() if value is not None}
+
+
+def assert_parity(model: tm.Recurrent, x: Tensor, state: Any, **options: Any) -> None:
+    """The fused engine gives what the eager one gives."""
+    fused, eager = everything(model, "fused", x, state, **options), everything(model, "eager", x, state, **options)
+    tolerance = TOLERANCE[x.dtype]
+    for name in fused.keys() | eager.keys():
+        # what one engine does not reach has a gradient of zero under the other
+        ours = fused[name] if name in fused else torch.zeros_like(eager[name])
+        theirs = eager[name] if name in eager else torch.zeros_like(fused[name])
+        scale = max(1.0, float(theirs.abs().max())) if theirs.numel() else 1.0
+        torch.testing.assert_close(
+            ours, theirs, rtol=tolerance, atol=tolerance * scale, msg=lambda text, name=name: f"{name}: {text}"
+        )

@@ -25,8 +25,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 import torchmann as tm
+from torchmann.engines.sparse_search import FEW, RowIndex
 
 INPUTS, HIDDEN, WIDTH, NEAREST = 10, 100, 32, 4
 
@@ -96,7 +98,7 @@ def sequence(contestant: Contestant, slots: int, batch: int) -> Callable[[], Tim
         once = (turned - started - first[-1] + first[1]) * 1e3 - 2 * forward  # an index is made in the first step
         if second:
             once += (ended - turned - second[-1] + second[0]) * 1e3 - backward
-        return Times(forward, backward, once)
+        return Times(forward, backward, max(once, 0))
 
     return run
 
@@ -147,6 +149,25 @@ def report(slots: list[int], batch: int, rounds: int, contestants: dict[str, Con
             print(f"{'':<13}a step grows with the power {exponent(steps):.2f} of the slots")
 
 
+def found(units: Tensor) -> float:
+    """Which part of the nearest rows an index finds, for queries close to some rows."""
+    near = units[torch.randperm(len(units))[:200]]
+    queries = torch.nn.functional.normalize(near + 0.1 * torch.randn(near.shape), dim=-1)
+    nearest = (queries @ units.mT).topk(NEAREST).indices
+    hits = RowIndex(units.numpy()).search(queries.numpy(), NEAREST).unsqueeze(-1) == nearest.unsqueeze(-2)
+    return hits.any(-1).float().mean().item()
+
+
+def report_found(slots: list[int]) -> None:
+    """Print what indexes find among rows as in the full memories, and among rows without any order."""
+    model = tm.SAM(INPUTS, HIDDEN, slots=max(slots), width=WIDTH)
+    rows = start(model, max(slots), 1, True).memory.memory[0]
+    for name, values in (("clustered", rows), ("without order", torch.randn(rows.shape))):
+        units = torch.nn.functional.normalize(values, dim=-1)
+        parts = [f"{found(units[:size]):.0%} of {size:,}" for size in slots if size >= FEW]
+        print(f"nearest rows that an index finds, {name}: {', '.join(parts)}")
+
+
 def main() -> None:
     """Measure and print; with --one, run one sequence and print the peak of the process in MiB."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -164,6 +185,8 @@ def main() -> None:
     faiss = importlib.util.find_spec("faiss") is not None
     contestants = {name: each for name, each in CONTESTANTS.items() if faiss or each.index == "exact"}
     report(options.slots, options.batch, options.rounds, contestants)
+    if faiss:
+        report_found(options.slots)
 
 
 if __name__ == "__main__":

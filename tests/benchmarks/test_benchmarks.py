@@ -54,7 +54,9 @@ def test_an_absent_peer_is_said():
         contestant("pytorch-dnc")(workload(TINY))
 
 
-@pytest.mark.parametrize("name", ["nn.LSTM", "frozen-dnc", "dnc:eager", "dam", "lstm:eager", "rmc,heads=1", "ntm,slots=5"])
+@pytest.mark.parametrize(
+    "name", ["nn.LSTM", "frozen-dnc", "dnc:eager", "dam", "lstm:eager", "rmc,heads=1", "ntm,slots=5"]
+)
 def test_contestants_take_the_sizes_of_the_workload(name):
     sizes = workload(TINY)
     output = contestant(name)(sizes)(torch.rand(sizes.steps, sizes.batch, sizes.inputs))

@@ -351,7 +351,7 @@ def test_processes_that_start_at_once_build_safely(tmp_path: Path) -> None:
 @needs_kernel
 @pytest.mark.slow
 def test_sanitizers_find_nothing(tmp_path: Path) -> None:
-    """Address and undefined-behaviour sanitizers over every option (that for threads does not know OpenMP's barriers)."""
+    """Over every option; the sanitizer for threads is left out, for it does not know OpenMP's barriers."""
     compiler = build.find_compiler()
     libraries = [
         subprocess.run([compiler, f"-print-file-name={name}"], capture_output=True, text=True).stdout.strip()

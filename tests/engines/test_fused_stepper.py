@@ -67,7 +67,7 @@ def test_changed_weights_count_at_once():
 
 
 def test_what_it_cannot_do():
-    with pytest.raises(OptionError, match="a FusedStepper cannot step this, because .*: use model.step"):
+    with pytest.raises(OptionError, match=r"a FusedStepper cannot step this, because .*: use model\.step"):
         model = tm.NTM(3, 4, slots=5, width=4)
         FusedStepper(model.cell, model.initial_state(1))
     model = MODELS["dnc"]()
@@ -76,7 +76,7 @@ def test_what_it_cannot_do():
         stepper(torch.randn(2, 3))
     with pytest.raises(OptionError, match="no step 'rest'"):
         stepper(torch.randn(1, 3), kind="rest")
-    with tm.Recorder(model), pytest.raises(OptionError, match="record model.step instead"):
+    with tm.Recorder(model), pytest.raises(OptionError, match=r"record model\.step instead"):
         stepper(torch.randn(1, 3))
     stepper.load(model.initial_state(0))
     assert stepper(torch.randn(0, 3)).shape == (0, 9)

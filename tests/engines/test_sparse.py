@@ -192,9 +192,10 @@ def test_a_recorder_sees_all_and_an_empty_batch_is_one() -> None:
 
 def test_under_the_checkpointed_engine() -> None:
     model, x = made("one head"), inputs()
-    wanted, actual = (trained(model, engine, x, None, {}) for engine in ("eager", "checkpointed:sparse"))
-    for name, value in actual.items():
-        torch.testing.assert_close(value, wanted[name], rtol=1e-9, atol=1e-10)
+    for options in ({}, {"lengths": [2, 13, 7]}):
+        wanted, actual = (trained(model, engine, x, None, options) for engine in ("eager", "checkpointed:sparse"))
+        for name, value in actual.items():
+            torch.testing.assert_close(value, wanted[name], rtol=1e-9, atol=1e-10)
 
 
 class LargeResults(TorchDispatchMode):
@@ -310,6 +311,27 @@ def test_an_index_holds_the_rows_of_the_buffer(monkeypatch: pytest.MonkeyPatch) 
     output, _ = model(inputs(30, 2, torch.float32), reset=torch.rand(30, 2) < 0.05)
     output.sum().backward()
     assert max(sizes) > 20 and output.isfinite().all()
+
+
+@needs_faiss
+def test_a_search_that_finds_too_few_goes_through_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparse_search, "PROBES", 1)
+    units = torch.nn.functional.normalize(torch.randn(50, 4), dim=-1)
+    found = sparse_search.RowIndex(units.numpy()).search(units[:3].numpy(), 45)
+    assert all(len(set(places)) == 45 and min(places) >= 0 for places in found.tolist())
+
+
+@pytest.mark.parametrize("index", ["exact", pytest.param("faiss", marks=needs_faiss)])
+def test_what_is_not_a_number_is_no_error(index: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparse_search, "FEW", 8)
+    model = sam(index=index, engine="sparse")
+    state = model.initial_state(2)
+    leaves = state.flatten() | {"memory.memory": torch.randn(2, 12, 4)}
+    x = inputs(5, 2, torch.float32)
+    x[2, 0] = torch.nan
+    output, _ = model(x, state.unflatten(leaves))
+    output.sum().backward()
+    assert output[2:, 0].isnan().all() and output[:, 1].isfinite().all()
 
 
 @needs_faiss

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-
 from tests.training.tiny import tiny_config
+
 from torchmann.training import threads
 from torchmann.training.threads import candidates, chosen, fastest_threads, with_threads
 

@@ -49,19 +49,15 @@ class RowGradients:
         parts = numbers.split([len(place) for place in places])
         self.numbers = [part.view_as(entry) for part, entry in zip(parts, entries, strict=True)]
         self.slots, self.d_memory_BNW = slots, d_memory_BNW
-        self.d_rows_GW = like.new_zeros(len(self.touched_G) + 1, like.shape[-1])  # the last row stays zero
+        # one row more, which is and stays zero, for what a step touches and does not change
+        self.d_rows_GW = like.new_zeros(len(self.touched_G) + 1, like.shape[-1])
         if d_memory_BNW is not None:
             self.d_rows_GW[:-1] = d_memory_BNW.flatten(0, 1)[self.touched_G]
         self.anew_B = torch.zeros(len(batch_B1), dtype=torch.bool, device=like.device)
 
     def numbers_of(self, t: int, counts_BP: Tensor) -> Tensor:
-        """Which of the rows the step of time t touched, ``[B, P]``; the last one where this does not count."""
+        """Which of the rows the step of time t touched, ``[B, P]``; the zero row where `counts_BP` is False."""
         return torch.where(counts_BP, self.numbers[t], len(self.touched_G))
-
-    def put(self, numbers_BP: Tensor, d_rows_BPW: Tensor) -> None:
-        """Replace the gradients of some rows."""
-        self.d_rows_GW[numbers_BP] = d_rows_BPW
-        self.d_rows_GW[-1] = 0
 
     def restart(self, reset_B: Tensor) -> None:
         """What was before has no part in these rows of the batch."""
@@ -72,7 +68,9 @@ class RowGradients:
         """The gradient of the memory before the first step, ``[B, N, W]``."""
         shape = (len(self.anew_B), self.slots, self.d_rows_GW.shape[-1])
         given = self.d_memory_BNW
-        d_memory_BNW = self.d_rows_GW.new_zeros(shape) if given is None else given.clone()
+        d_memory_BNW = (
+            self.d_rows_GW.new_zeros(shape) if given is None else given.clone(memory_format=torch.contiguous_format)
+        )
         d_memory_BNW[self.anew_B] = 0
         d_memory_BNW.view(-1, shape[-1])[self.touched_G] = self.d_rows_GW[:-1]
         return d_memory_BNW
@@ -135,7 +133,7 @@ class Reverse:
         numbers_BP = self.d_rows.numbers_of(t, counts_BP)
         d_rows_BPW = self.d_rows.d_rows_GW[numbers_BP]
         d_leaves, d_rows_BPW = self.back(t, place_BP, d_y_BO, d_leaves, d_rows_BPW)
-        self.d_rows.put(numbers_BP, d_rows_BPW)
+        self.d_rows.d_rows_GW[numbers_BP] = d_rows_BPW
         if running_B is not None:
             d_leaves = tuple(map(torch.add, d_leaves, d_frozen))
         if reset_B is not None:
@@ -152,10 +150,8 @@ class Reverse:
         *before, _, rows_BPW = self.moments[t]
         rows_BPW = rows_BPW.detach().requires_grad_()
         leaves = [leaf.detach().requires_grad_(leaf.is_floating_point()) for leaf in before]
-        inputs = [
-            sequence[t].detach().requires_grad_(want)
-            for sequence, want in zip(self.sequences, self.wanted, strict=True)
-        ]
+        pairs = zip(self.sequences, self.wanted, strict=True)
+        inputs = [sequence[t].detach().requires_grad_(want) for sequence, want in pairs]
         with torch.enable_grad(), plan.again():
             self.rows.open(rows_BPW, place_BP, self.shapes[t])
             step = self.cell.step_of_kind(plan.schedule[t])
@@ -167,10 +163,8 @@ class Reverse:
         parameters = [value for value in self.parameters if value.requires_grad]
         sources = [rows_BPW, *compress(leaves, self.floating), *compress(inputs, self.wanted)]
         found = torch.autograd.grad(values, [*sources, *parameters], d_values, allow_unused=True)
-        d_sources = [
-            torch.zeros_like(source) if d_source is None else d_source
-            for source, d_source in zip(sources, found, strict=False)
-        ]
+        given = zip(sources, found[: len(sources)], strict=True)
+        d_sources = [torch.zeros_like(source) if d_source is None else d_source for source, d_source in given]
         self.add_up(found[len(sources) :])
         self.d_inputs.append(d_sources[1 + len(d_leaves) :])
         return tuple(d_sources[1 : 1 + len(d_leaves)]), d_sources[0]

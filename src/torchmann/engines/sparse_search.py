@@ -62,7 +62,8 @@ class Nearest:
         all_near = torch.cat([near_BRA, near_BRK], dim=-1)
         all_slots = torch.cat([slots_BRA, blank_B1K.expand(-1, slots_BRA.shape[1], -1)], dim=-1)
         positions_BRK = largest(all_near, chosen, all_slots)
-        return all_slots.expand(*all_near.shape).gather(-1, positions_BRK)
+        slots_BRK = all_slots.expand(*all_near.shape).gather(-1, positions_BRK)
+        return slots_BRK.clamp_min(0)  # where a query is not a number, -1 may be among them
 
     def held(self, query_BRW: Tensor) -> tuple[Tensor, Tensor]:
         """How near all held rows are, ``[B, R, A]``, and their slots, ``[B, 1, A]``."""
@@ -123,8 +124,12 @@ class RowIndex:
         return self.learnt < self.size
 
     def search(self, units_RW: Any, nearest: int) -> Tensor:
-        """The places of the nearest rows, as far as its lists show them, ``[R, K]``; -1 where there is none."""
-        return torch.from_numpy(self.index.search(units_RW, nearest)[1])
+        """The places of the nearest rows, as far as its lists show them, ``[R, K]``; -1 where it has no more rows."""
+        _, places_RK = self.index.search(units_RW, nearest)
+        if (places_RK < 0).any():  # the lists that were searched hold too few
+            all_lists = faiss_library().SearchParametersIVF(nprobe=self.index.nlist)
+            _, places_RK = self.index.search(units_RW, nearest, params=all_lists)
+        return torch.from_numpy(places_RK)
 
 
 def _as_units(vectors: Tensor) -> Any:

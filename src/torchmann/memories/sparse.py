@@ -65,7 +65,8 @@ class SparseMemory(FieldMemory):
     read and written, sum to more than `delta`. With ``index="exact"`` of equally near slots, and in any case of equally
     old ones, the lower is taken.
 
-    The step is out of place and so copies the memory, but what it keeps for the backward pass does not grow with N.
+    The step is out of place and so copies the memory, but what it keeps for the backward pass does not grow with N. The
+    engine ``"sparse"`` takes the same step in place.
 
     Args:
         slots: N.

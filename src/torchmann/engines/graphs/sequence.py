@@ -1,4 +1,6 @@
-"""A whole sequence as one function with a gradient: the state before each step is kept, the step computed again.
+"""A whole sequence as one function with a gradient.
+
+Of each step the state before it and the outputs of its affine maps are kept; the rest is computed again.
 
 Shapes: T time, B batch, I input, O output.
 """
@@ -112,10 +114,10 @@ class _Sequence(torch.autograd.Function):
             for t, (step, reset_B, *inputs) in enumerate(moments):
                 if reset_B is not None:
                     leaves = where_rows(reset_B, tuple(fresh), leaves)
-                if plan.wanted:
-                    kept += leaves
                 y_BO, *results = step.forward([*constants, *inputs, *leaves])
-                after, running_B = tuple(results), plan.running(t)
+                if plan.wanted:
+                    kept += (*leaves, *results[len(leaves) :])
+                after, running_B = tuple(results[: len(leaves)]), plan.running(t)
                 if running_B is not None:
                     y_BO = torch.where(running_B.unsqueeze(-1), y_BO, 0)
                     after = where_rows(running_B, after, leaves)
@@ -157,7 +159,7 @@ class _Reverse:
 
     Args:
         plan: of the run.
-        saved: parameters, buffers and sequences, and the leaves before each step.
+        saved: parameters, buffers and sequences; and of each step the leaves before it and the outputs of its maps.
         gradients: of the output and of the leaves after the last step.
         fresh: how many leaves there are to start anew from.
     """
@@ -165,6 +167,7 @@ class _Reverse:
     def __init__(self, plan: _Plan, saved: Sequence[Tensor], gradients: Sequence[Tensor], fresh: int) -> None:
         parameters, buffers, self.sequences, first, _ = plan.layout.split(saved)
         self.plan, self.constants, self.kept = plan, [*parameters, *buffers], saved[sum(plan.layout[:3]) :]
+        self.place = len(self.kept)  # what was kept of the steps from here on is used up
         self.fresh = fresh
         self.floating = [leaf.is_floating_point() for leaf in first]
         self.zeros = tuple(torch.zeros_like(leaf) for leaf in first if leaf.is_floating_point())
@@ -183,16 +186,16 @@ class _Reverse:
             d_y_BO = torch.where(running_B.unsqueeze(-1), d_y_BO, 0)
             d_frozen = where_rows(running_B, self.zeros, d_leaves)
             d_leaves = where_rows(running_B, d_leaves, self.zeros)
-        before = self.kept[t * layout.leaves : (t + 1) * layout.leaves]
+        before = self.kept[self.place - layout.leaves - len(step.maps) : self.place]
+        self.place -= len(before)
         inputs = [sequence[t] for sequence in self.sequences]
         assert step.backward is not None, "a gradient was wanted"
-        backward, maps = step.backward
-        results = iter(backward([*self.constants, *inputs, *before, d_y_BO, *d_leaves]))
+        results = iter(step.backward([*self.constants, *inputs, *before, d_y_BO, *d_leaves]))
         d_parameters = list(islice(results, layout.parameters))
         self.d_inputs.append(list(islice(results, layout.inputs)))
         d_leaves = tuple(_or_zero(next(results), zero) for zero in self.zeros)
         taps: list[Any] = list(results)
-        self.d_parameters.add(d_parameters, maps, taps[: len(maps)], taps[len(maps) :])
+        self.d_parameters.add(d_parameters, step.maps, taps[: len(step.maps)], taps[len(step.maps) :])
         if d_frozen is not None:
             d_leaves = map_leaves(torch.add, d_leaves, d_frozen)
         reset_B = self.plan.resets[t]

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torchmann.core.cell import Cell
 from torchmann.core.errors import OptionError
 from torchmann.core.gradients import in_differentiable_form
-from torchmann.core.precision import Autocast
+from torchmann.core.precision import Autocast, without_autocast
 from torchmann.core.state import Tree
 from torchmann.engines.flat import Layout, filled, leaves_of
 from torchmann.engines.graphs.graph import Flat, Graph, form_of
@@ -31,35 +31,54 @@ class LinearMap(NamedTuple):
     bias: int | None
 
 
-class _Taps(TorchFunctionMode):
-    """Notes what goes into and comes out of each affine map by one of `parameters`, and cuts it from these.
+class _KnownMap(torch.autograd.Function):
+    """The output of a linear map that is known already; a gradient goes on to its input alone."""
 
-    The gradient of such a parameter is then a product over all steps at once, of what went in and the gradient of what
-    came out.
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, weight: Tensor, output: Tensor) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.dtype = input.dtype
+        return output.view_as(output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (weight,) = ctx.saved_tensors
+        return (gradient @ weight.to(gradient.dtype)).to(ctx.dtype), None, None
+
+
+class _Maps(TorchFunctionMode):
+    """Notes what goes into and comes out of each affine map that has its weight and bias among `parameters`.
+
+    Args:
+        parameters: of the cell.
+        known: the outputs, in order, if they are known: then none is computed again, and the parameters have no part in
+            what follows. Their gradients are a product over all steps at once, of inputs and gradients of outputs.
     """
 
-    def __init__(self, parameters: Sequence[Tensor]) -> None:
+    def __init__(self, parameters: Sequence[Tensor], known: Sequence[Tensor] | None = None) -> None:
         super().__init__()
         self._numbers = {id(parameter): number for number, parameter in enumerate(parameters)}
+        self._known = None if known is None else iter(known)
         self.maps: list[LinearMap] = []
         self.inputs: list[Tensor] = []
         self.outputs: list[Tensor] = []
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
         # under vmap a tensor has no meaning outside
-        if function is not F.linear or torch._C._are_functorch_transforms_active():
-            return function(*args, **kwargs)
-        return self._linear(*args, **kwargs)
+        if function is F.linear and not torch._C._are_functorch_transforms_active():
+            return self._linear(*args, **(kwargs or {}))
+        return function(*args, **(kwargs or {}))
 
     def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        number = self._numbers.get(id(weight))
-        if number is None or not weight.requires_grad:
+        number, place = self._numbers.get(id(weight)), self._numbers.get(id(bias))
+        if number is None or (bias is not None and place is None):
             return F.linear(input, weight, bias)
-        place = self._numbers.get(id(bias)) if bias is not None and bias.requires_grad else None
-        output = F.linear(input, weight.detach(), bias if bias is None or place is None else bias.detach())
-        if not output.requires_grad:
-            output.requires_grad_()
+        if self._known is None:
+            output = F.linear(input, weight, bias)
+        else:
+            output = _KnownMap.apply(input, weight.detach(), next(self._known))
+            if weight.requires_grad or (bias is not None and bias.requires_grad):
+                output.requires_grad_()
         self.maps.append(LinearMap(number, place))
         self.inputs.append(input.detach())
         self.outputs.append(output)
@@ -106,34 +125,39 @@ class StepFunctions:
         self.names = [name for tensors in named for name, _ in tensors]
         self.maps: list[LinearMap] = []
 
-    def forward(self, *tensors: Tensor) -> list[Tensor]:
-        """``(*parameters, *buffers, x, *noise, *leaves) -> [y, *leaves after]``."""
+    def run(self, tensors: Sequence[Tensor], known: Sequence[Tensor] | None = None) -> tuple[list[Tensor], _Maps]:
+        """One step: y and the leaves after it, and what its affine maps did."""
         parameters, buffers, (x, *drawn), leaves, _ = self.layout.split(tensors)
         values = dict(zip(self.names, [*parameters, *buffers], strict=True))
-        with self.autocast.again():
+        with self.autocast.again(), _Maps(parameters, known) as maps:
             arguments = (x, filled(self.state, leaves), filled(self.noise, drawn))
             output, after = functional_call(self.step, values, arguments)
-        return [value.contiguous() for value in (output, *leaves_of(after))]
+        self.maps = maps.maps
+        return [value.contiguous() for value in (output, *leaves_of(after))], maps
+
+    def forward(self, *tensors: Tensor) -> list[Tensor]:
+        """``(*parameters, *buffers, x, *noise, *leaves) -> [y, *leaves after, *outputs of the maps]``."""
+        results, maps = self.run(tensors)
+        return [*results, *(output.contiguous() for output in maps.outputs)]
 
     def backward(self, *tensors: Tensor) -> list[Tensor | None]:
-        """The tensors of `forward`, the gradient of y and those of the floating leaves after, to other gradients.
+        """The tensors of `forward`, the outputs of the maps, the gradient of y and those of the floating leaves after.
 
-        These are, where they are not zero, those of the parameters but for their part in `maps`, of x and the noise, of
-        the floating leaves, and of the output of each of the maps; and at last the maps' inputs.
+        Gives gradients, None for zero: of the parameters but for their part in the maps, of x and the noise, of the
+        floating leaves, and of the output of each of the maps; and at last the maps' inputs.
         """
-        parameters, buffers, inputs, leaves, gradients = self.layout.split([value.detach() for value in tensors])
+        parameters, buffers, inputs, leaves, rest = self.layout.split([value.detach() for value in tensors])
         for value, wanted in zip([*parameters, *inputs], self.wanted, strict=True):
             value.requires_grad_(wanted)
         floating = [leaf.requires_grad_() for leaf in leaves if leaf.is_floating_point()]
+        gradients = rest[-1 - len(floating) :]
         with torch.enable_grad():
-            with _Taps(parameters) as taps:
-                results = self.forward(*parameters, *buffers, *inputs, *leaves)
-            self.maps = taps.maps
+            results, maps = self.run([*parameters, *buffers, *inputs, *leaves], rest[: -len(gradients)])
             ends = zip([value for value in results if value.is_floating_point()], gradients, strict=True)
             reached = [(value, gradient) for value, gradient in ends if value.requires_grad]
-            sources = [*parameters, *inputs, *floating, *taps.outputs]
+            sources = [*parameters, *inputs, *floating, *maps.outputs]
             found = iter(_gradients(reached, [value for value in sources if value.requires_grad]))
-        return [*(next(found) if value.requires_grad else None for value in sources), *taps.inputs]
+        return [*(next(found) if value.requires_grad else None for value in sources), *maps.inputs]
 
 
 def _gradients(reached: Sequence[tuple[Tensor, Tensor]], sources: Sequence[Tensor]) -> Sequence[Tensor | None]:
@@ -146,17 +170,18 @@ def _gradients(reached: Sequence[tuple[Tensor, Tensor]], sources: Sequence[Tenso
 
 
 class Compiled(NamedTuple):
-    """A compiled function, and the affine maps of whose parameters it leaves the gradients to others."""
+    """A compiled function of `StepFunctions`, and the affine maps of the step."""
 
     graph: Graph
-    maps: Sequence[LinearMap] = ()
+    maps: Sequence[LinearMap]
 
 
 class CompiledStep(NamedTuple):
     """`StepFunctions`, compiled."""
 
+    maps: Sequence[LinearMap]
     forward: Graph
-    backward: Compiled | None  # None: no gradients are asked for
+    backward: Graph | None  # None: no gradients are asked for
 
 
 _KNOWN: WeakKeyDictionary[Cell, dict[Hashable, list[Compiled]]] = WeakKeyDictionary()
@@ -204,16 +229,24 @@ def compiled_steps(
         function: Flat = functions.forward
         taken = forms
         if gradients:
-            given = [form for form in compiled(kind, ()).graph.result_forms() if form.dtype.is_floating_point]
-            function, taken = functions.backward, (*forms, *given)
+            y, *others = compiled(kind, ()).graph.result_forms()
+            after, outputs = others[: layout.leaves], others[layout.leaves :]
+            function = functions.backward
+            taken = (*forms, *outputs, *(form for form in (y, *after) if form.dtype.is_floating_point))
         try:
-            variants.append(Compiled(Graph(function, taken, batch_size), functions.maps))
+            with without_autocast(autocast.device_type):
+                graph = Graph(function, taken, batch_size)
         except Exception as error:  # whatever a compiler stumbles over
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise OptionError(f"engine='compiled' cannot compile this cell: {reason}; use engine='eager'.") from error
+        variants.append(Compiled(graph, functions.maps))
         return variants[-1]
 
-    return {kind: CompiledStep(compiled(kind, ()).graph, compiled(kind, wanted) if wanted else None) for kind in kinds}
+    steps = {}
+    for kind in kinds:
+        forward, maps = compiled(kind, ())
+        steps[kind] = CompiledStep(maps, forward, compiled(kind, wanted).graph if wanted else None)
+    return steps
 
 
 def _configuration(cell: Cell) -> Hashable:

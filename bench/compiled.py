@@ -6,7 +6,7 @@
 An iteration is zero_grad, the forward pass over the sequence, the loss, the backward pass and a step of RMSprop. W1 is
 the copy task of the DAM paper (input 10, output 8, 128 units, memory 64x36, batch 16, 65 steps), W2 that of the ARMIN
 paper (input 10, output 8, batch 1, 60 steps; 120 units and memory 128x20, ARMIN with 100 units and 50 slots of 32,
-nn.LSTM with 300 units). All run interleaved, round after round; printed are medians over the rounds. The time to
+nn.LSTM with 300 units); a relational memory has 8 slots of that width, and once 4 wide ones.. All run interleaved, round after round; printed are medians over the rounds. The time to
 compile is that of the first iteration, once with an empty cache on the disk and once for a second model of the kind in
 the same process.
 """
@@ -34,14 +34,16 @@ MODELS: dict[str, dict[str, Model]] = {
     "W1": {
         "dnc": lambda: tm.DNC(INPUTS, 128, slots=64, width=36, output_size=OUTPUTS),
         "ntm": lambda: tm.NTM(INPUTS, 128, slots=64, width=36, output_size=OUTPUTS),
-        "rmc": lambda: tm.RMC(INPUTS, slots=4, width=128, heads=4, output_size=OUTPUTS),
+        "rmc": lambda: tm.RMC(INPUTS, slots=8, width=36, heads=4, output_size=OUTPUTS),
+        "rmc-wide": lambda: tm.RMC(INPUTS, slots=4, width=128, heads=4, output_size=OUTPUTS),
         "armin": lambda: tm.ARMIN(INPUTS, 128, slots=64, width=36, output_size=OUTPUTS),
         "sam": lambda: tm.SAM(INPUTS, 128, slots=64, width=36, output_size=OUTPUTS),
     },
     "W2": {
         "dnc": lambda: tm.DNC(INPUTS, 120, slots=128, width=20, output_size=OUTPUTS),
         "ntm": lambda: tm.NTM(INPUTS, 120, slots=128, width=20, output_size=OUTPUTS),
-        "rmc": lambda: tm.RMC(INPUTS, slots=4, width=100, heads=4, output_size=OUTPUTS),
+        "rmc": lambda: tm.RMC(INPUTS, slots=8, width=20, heads=4, output_size=OUTPUTS),
+        "rmc-wide": lambda: tm.RMC(INPUTS, slots=4, width=100, heads=4, output_size=OUTPUTS),
         "armin": lambda: tm.ARMIN(INPUTS, 100, slots=50, width=32, output_size=OUTPUTS),
         "sam": lambda: tm.SAM(INPUTS, 120, slots=128, width=20, output_size=OUTPUTS),
     },
@@ -105,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     print(f"torch {torch.__version__}, {options.threads} thread(s); milliseconds an iteration, seconds to compile")
-    print(f"{'':10}{'eager':>9}{'compiled':>10}{'ratio':>7}{'nn.LSTM':>9}{'compile':>9}{'2nd model':>11}")
+    print(f"{'':12}{'eager':>9}{'compiled':>10}{'ratio':>7}{'nn.LSTM':>9}{'compile':>9}{'2nd model':>11}")
     for setting in options.settings:
         for name in options.models:
             with tempfile.TemporaryDirectory() as empty:
@@ -113,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 found = compared(setting, name, options.rounds)
             ratio = found["eager"] / found["compiled"]
             print(
-                f"{setting} {name:7}{found['eager']:9.1f}{found['compiled']:10.1f}{ratio:7.1f}"
+                f"{setting} {name:9}{found['eager']:9.1f}{found['compiled']:10.1f}{ratio:7.1f}"
                 f"{found['lstm']:9.1f}{found['first']:9.1f}{found['second']:11.1f}",
                 flush=True,
             )

@@ -160,12 +160,13 @@ def found(units: Tensor) -> float:
 
 def report_found(slots: list[int]) -> None:
     """Print what indexes find among rows as in the full memories, and among rows without any order."""
-    model = tm.SAM(INPUTS, HIDDEN, slots=max(slots), width=WIDTH)
-    rows = start(model, max(slots), 1, True).memory.memory[0]
-    for name, values in (("clustered", rows), ("without order", torch.randn(rows.shape))):
-        units = torch.nn.functional.normalize(values, dim=-1)
-        parts = [f"{found(units[:size]):.0%} of {size:,}" for size in slots if size >= FEW]
-        print(f"nearest rows that an index finds, {name}: {', '.join(parts)}")
+    for size in (size for size in slots if size >= FEW):
+        model = tm.SAM(INPUTS, HIDDEN, slots=size, width=WIDTH)
+        clustered = start(model, size, 1, True).memory.memory[0]
+        parts = [found(torch.nn.functional.normalize(rows)) for rows in (clustered, torch.randn(size, WIDTH))]
+        print(
+            f"of the nearest rows an index finds, {size:,} rows: {parts[0]:.0%} clustered, {parts[1]:.0%} without order"
+        )
 
 
 def main() -> None:

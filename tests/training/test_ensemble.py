@@ -204,6 +204,9 @@ def test_what_is_trained_one_by_one_only_is_refused() -> None:
     Ensemble([penalised(0.0)])
     with pytest.raises(OptionError, match="need a model with a Recurrent body, and a Scale has none"):
         Ensemble([scaled()])
+    sparse = training_of(seeds("sam", {**DNC, "engine": "sparse"})[0])
+    with pytest.raises(OptionError, match="engine='sparse' runs one seed at a time: use engine='auto', or train"):
+        Ensemble([sparse])
     several = training_of(seeds("lstm", {"hidden_size": 8})[0])
     several.processes = Processes(0, 2)
     with pytest.raises(OptionError, match="by one process: start torchmann without torchrun"):

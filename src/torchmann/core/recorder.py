@@ -67,11 +67,6 @@ class Recorder:
         return _active is not None
 
     @staticmethod
-    def is_open() -> bool:
-        """Whether something is being recorded."""
-        return _active is not None
-
-    @staticmethod
     @contextmanager
     def paused() -> Iterator[None]:
         """Within this context nothing is recorded: under `vmap` there is no value that could be kept."""

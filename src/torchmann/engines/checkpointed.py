@@ -60,7 +60,7 @@ class Checkpointed:
     ) -> tuple[Tensor, Any]:
         """Run `cell` over the time axis, with the arguments and results of `eager.unroll`."""
         options: dict[str, Any] = {"schedule": schedule, "lengths_B": lengths_B, "reset_TB": reset_TB}
-        if Recorder.is_open() or not torch.is_grad_enabled():
+        if Recorder.listening() or not torch.is_grad_enabled():
             return self.inner(cell, inputs_TBI, state, noise=noise, **options)
         parameters, buffers = list(cell.parameters()), list(cell.buffers())
         chunk = self.chunk or math.isqrt(len(schedule) - 1) + 1

@@ -50,7 +50,7 @@ def unroll(
         "reset_TB": reset_TB,
         "noise": noise,
     }
-    if Recorder.is_open() or inputs_TBI.is_meta or not inputs_TBI.shape[1] or torch.compiler.is_exporting():
+    if Recorder.listening() or inputs_TBI.is_meta or not inputs_TBI.shape[1] or torch.compiler.is_exporting():
         return eager.unroll(cell, inputs_TBI, state, **options)
     from torchmann.engines.graphs.sequence import run  # takes seconds, for it imports torch's compiler
 

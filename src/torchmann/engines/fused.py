@@ -47,7 +47,7 @@ def unroll(
         OptionError: the kernel cannot run the cell, or cannot be built here; says why.
     """
     arguments: dict[str, Any] = {"schedule": schedule, "lengths_B": lengths_B, "reset_TB": reset_TB, "noise": noise}
-    if Recorder.is_open():
+    if Recorder.listening():
         return eager.unroll(cell, inputs_TBI, state, **arguments)
     try:
         return _unroll(cell, inputs_TBI, state, **arguments)
@@ -60,7 +60,7 @@ def unroll_where_possible(cell: Cell, inputs_TBI: Tensor, state: Any, **argument
 
     That there is no kernel on this machine is said once, in a warning; a cell that is none for it runs eager silently.
     """
-    if not Recorder.is_open():
+    if not Recorder.listening():
         try:
             return _unroll(cell, inputs_TBI, state, **arguments)
         except forms.Unsupported:
@@ -100,7 +100,7 @@ def _unroll(
     _require_fit(inputs_TBI, dtype, noise)
     integers, limits = encoded(form)
     leaves = forms.leaves_of(form, state)
-    if not kinds:
+    if not kinds and (lengths_B is None or bool((lengths_B > 0).all())):  # a chunk may begin after a row's end
         leaves = forms.without_unused_gradient(form, leaves)
     output_TBH, reads, _, *final = dnc_sequence(
         inputs_TBI.to(dtype),

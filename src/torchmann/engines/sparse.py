@@ -51,7 +51,7 @@ def unroll(
     """
     memory_cell, memory = runnable(cell)
     options: dict[str, Any] = {"schedule": schedule, "lengths_B": lengths_B, "reset_TB": reset_TB, "noise": noise}
-    if Recorder.is_open() or inputs_TBI.is_meta or not inputs_TBI.shape[1] or torch.compiler.is_exporting():
+    if Recorder.listening() or inputs_TBI.is_meta or not inputs_TBI.shape[1] or torch.compiler.is_exporting():
         return eager.unroll(cell, inputs_TBI, state, **options)
     if torch._C._are_functorch_transforms_active():
         raise OptionError("engine='sparse' cannot run within torch.func (vmap, grad or the like): use engine='eager'.")

@@ -133,5 +133,5 @@ class RowIndex:
 
 
 def _as_units(vectors: Tensor) -> Any:
-    """The vectors ``[..., W]`` made of length one, as an array."""
-    return unit(vectors.float().cpu()).contiguous().numpy()
+    """The vectors ``[..., W]`` made of length one, as an array; zero for what is not a number, which breaks faiss."""
+    return unit(vectors.float().cpu()).nan_to_num(0.0, 0.0, 0.0).contiguous().numpy()

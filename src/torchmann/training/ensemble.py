@@ -16,9 +16,10 @@ from torchmann.core.noise import draw_noise
 from torchmann.core.state import Tree
 from torchmann.tasks import Batch, Task
 from torchmann.training.backward import Passed
-from torchmann.training.ensemble_forward import Call, Together
+from torchmann.training.ensemble_forward import ONE_BY_ONE, Call, Together
 from torchmann.training.forensics import NotFiniteError
 from torchmann.training.loop import Measurement, Training
+from torchmann.training.streams import recurrent_body
 
 NOT_FINITE = "not finite"
 """Why a member ended that came to a number that is not finite."""
@@ -198,12 +199,14 @@ def _form(member: Training) -> Any:
 
 def require_trainable_together(member: Training) -> None:
     """Raise `OptionError` where a member is trained in a way that is for one seed at a time."""
-    one_by_one = "train the seeds one after another"
-    if member.backward.cell is None:
+    one_by_one, body = "train the seeds one after another", recurrent_body(member.model)
+    if body is None:
         name = type(member.model).__name__
         raise OptionError(
             f"several seeds at once need a model with a Recurrent body, and a {name} has none: {one_by_one}."
         )
+    if body.engine in ONE_BY_ONE:
+        raise OptionError(f"engine={body.engine!r} runs one seed at a time: use engine='auto', or {one_by_one}.")
     if member.settings.truncate is not None:
         raise OptionError(f"truncate cuts the sequences of one seed at a time: leave it out, or {one_by_one}.")
     if member.backward.penalised:

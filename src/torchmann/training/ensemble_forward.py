@@ -28,6 +28,9 @@ from torchmann.training.streams import recurrent_body
 WITHIN_VMAP = ("auto", "eager", "fused")
 """Engines that run a sequence within `vmap`. For the others the members' cells become one, with `vmap` in its step."""
 
+ONE_BY_ONE = ("lightweight", "sparse")
+"""Engines that know a cell by its parts, and so can run neither."""
+
 
 class Call(NamedTuple):
     """How one member's model is called: ``model(inputs, noise=noise, **options)``.

@@ -25,7 +25,7 @@ VARIABLE = "TORCHMANN_KERNELS"
 COMPILERS = ("g++", "clang++", "c++")
 # without -ffast-math: the vectors are explicit, NaN stays NaN, and 1 - (1 - w) keeps its rounding
 COMPILE = (
-    *("-std=c++17", "-O3", "-march=native", "-fPIC", "-fopenmp", "-fvisibility=hidden"),
+    *("-std=c++17", "-O3", "-march=native", "-fPIC", "-pthread", "-fvisibility=hidden"),
     *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fno-strict-aliasing", "-ffp-contract=fast"),
 )
 
@@ -116,16 +116,10 @@ def _build(compiler: str, flags: list[str], source: Path, library: Path) -> None
             part, whole = Path(folder) / "kernel.o", Path(folder) / "kernel.so"
             _run([compiler, *flags, "-c", str(source), "-o", str(part)])
             sanitizers = [flag for flag in flags if flag.startswith("-fsanitize")]
-            _run([compiler, "-shared", *sanitizers, str(part), "-o", str(whole), *_openmp()])
+            _run([compiler, "-shared", *sanitizers, "-pthread", str(part), "-o", str(whole)])
             whole.replace(library)
     except OSError as error:
         raise KernelUnavailable(f"the kernel cannot be written to {library.parent}: {error.strerror}.") from error
-
-
-def _openmp() -> list[str]:
-    """The OpenMP library that torch has loaded: a second one would have a second set of threads, which wait busily."""
-    own = sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))
-    return [str(own[0])] if own else ["-fopenmp"]
 
 
 def _run(command: list[str]) -> None:

@@ -128,7 +128,7 @@ class Call:
         ):
             if tensor is not None:
                 setattr(self.problem, name, self.pointer(name, tensor, shape, dtype))
-                low, high = {"kinds": (0, 3), "lengths": (1, T), "reset": (0, 1)}[name]
+                low, high = {"kinds": (0, 3), "lengths": (0, T), "reset": (0, 1)}[name]
                 if tensor.numel() and not low <= int(tensor.min()) <= int(tensor.max()) <= high:
                     raise OptionError(
                         f"{name} must lie in {low}..{high}, got {int(tensor.min())}..{int(tensor.max())}."

@@ -1,9 +1,6 @@
 // The entry points: plan the scratch, share the rows out among threads, pack weights, run.
 #include "backward.hpp"
-
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
+#include "team.hpp"
 
 namespace dnc {
 
@@ -75,33 +72,21 @@ struct BackwardPlan {
     }
 };
 
-#if defined(_OPENMP)
-inline int64_t thread_number() { return omp_get_thread_num(); }
-#else
-inline int64_t thread_number() { return 0; }
-#endif
-
 void forward(const Problem& p) {
     const ForwardPlan plan(p);
     const Sizes& s = plan.s;
     Timeline::count(s, plan.numbers);
-#pragma omp parallel num_threads(p.threads)
-    {
-        const FlushTiny guard;
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t part = 0; part < 2 * p.members; part++) {
-            const ForwardWeights weights(s, plan.weights + part / 2 * plan.weights_size);
-            if (part % 2) weights.pack_interface(s, part / 2);
-            else weights.pack_gates(s, part / 2);
-        }
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t number = 0; number < plan.grouping.groups; number++) {
-            const Group group = plan.grouping.group(s, number);
-            const ForwardWeights weights(s, plan.weights + group.member * plan.weights_size);
-            const Timeline time(s, group.member, plan.numbers);
-            Forward(s, time, weights, group, plan.per_thread + thread_number() * plan.thread_size).run();
-        }
-    }
+    share(p.threads, 2 * p.members, [&](int64_t part, int64_t) {
+        const ForwardWeights weights(s, plan.weights + part / 2 * plan.weights_size);
+        if (part % 2) weights.pack_interface(s, part / 2);
+        else weights.pack_gates(s, part / 2);
+    });
+    share(p.threads, plan.grouping.groups, [&](int64_t number, int64_t slot) {
+        const Group group = plan.grouping.group(s, number);
+        const ForwardWeights weights(s, plan.weights + group.member * plan.weights_size);
+        const Timeline time(s, group.member, plan.numbers);
+        Forward(s, time, weights, group, plan.per_thread + slot * plan.thread_size).run();
+    });
 }
 
 // Gains and shifts: the sums of what the groups have found, in their order.
@@ -128,39 +113,31 @@ void backward(const Problem& p) {
     for (int64_t t = 0, number = 0; t < s.T; t++)
         if (s.kind_of(t) & WRITES) plan.step_of_write[number++] = t;
     const int64_t pieces = WeightGradients::pieces(s);
-#pragma omp parallel num_threads(p.threads)
-    {
-        const FlushTiny guard;
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t part = 0; part < 2 * p.members; part++) {
-            const BackwardWeights weights(s, plan.weights + part / 2 * plan.weights_size);
-            if (part % 2) weights.pack_interface(s, part / 2);
-            else weights.pack_gates(s, part / 2);
-        }
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t number = 0; number < plan.grouping.groups; number++) {
-            const Group group = plan.grouping.group(s, number);
-            const BackwardWeights weights(s, plan.weights + group.member * plan.weights_size);
-            const Timeline time(s, group.member, plan.numbers);
-            real* d_norms = plan.d_norms + number * Backward::norms_size(s);
-            fill(d_norms, Backward::norms_size(s));
-            Backward(s, time, plan.step_of_write, weights, group, plan.d_gates + group.member * plan.gates_size,
-                     plan.d_interface + group.member * plan.interface_size, d_norms,
-                     plan.per_thread + thread_number() * plan.thread_size)
-                .run();
-        }
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t piece = 0; piece < p.members * pieces; piece++) {
-            const int64_t member = piece / pieces;
-            const Tape tape(s, member);
-            const WeightGradients gradients{s, tape, member, plan.d_gates + member * plan.gates_size,
-                                            plan.d_interface + member * plan.interface_size,
-                                            plan.per_thread + thread_number() * plan.thread_size};
-            gradients.piece(piece % pieces);
-        }
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t member = 0; member < p.members; member++) norm_gradients(plan, member);
-    }
+    share(p.threads, 2 * p.members, [&](int64_t part, int64_t) {
+        const BackwardWeights weights(s, plan.weights + part / 2 * plan.weights_size);
+        if (part % 2) weights.pack_interface(s, part / 2);
+        else weights.pack_gates(s, part / 2);
+    });
+    share(p.threads, plan.grouping.groups, [&](int64_t number, int64_t slot) {
+        const Group group = plan.grouping.group(s, number);
+        const BackwardWeights weights(s, plan.weights + group.member * plan.weights_size);
+        const Timeline time(s, group.member, plan.numbers);
+        real* d_norms = plan.d_norms + number * Backward::norms_size(s);
+        fill(d_norms, Backward::norms_size(s));
+        Backward(s, time, plan.step_of_write, weights, group, plan.d_gates + group.member * plan.gates_size,
+                 plan.d_interface + group.member * plan.interface_size, d_norms,
+                 plan.per_thread + slot * plan.thread_size)
+            .run();
+    });
+    share(p.threads, p.members * pieces, [&](int64_t piece, int64_t slot) {
+        const int64_t member = piece / pieces;
+        const Tape tape(s, member);
+        const WeightGradients gradients{s, tape, member, plan.d_gates + member * plan.gates_size,
+                                        plan.d_interface + member * plan.interface_size,
+                                        plan.per_thread + slot * plan.thread_size};
+        gradients.piece(piece % pieces);
+    });
+    share(p.threads, p.members, [&](int64_t member, int64_t) { norm_gradients(plan, member); });
 }
 
 }  // namespace dnc

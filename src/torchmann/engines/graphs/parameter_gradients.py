@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from torchmann.engines.graphs.step import LinearMap
+from torchmann.engines.graphs.step import Affine
 
 ROWS = 1024
 """So many rows make a matrix product about as fast as it gets; more would only take memory."""
@@ -29,12 +29,12 @@ class ParameterGradients:
     def __init__(self, parameters: Sequence[Tensor]) -> None:
         self.parameters = parameters
         self.totals: list[Tensor | None] = [None] * len(parameters)
-        self.factors: dict[LinearMap, tuple[list[Tensor], list[Tensor]]] = {}
+        self.factors: dict[Affine, tuple[list[Tensor], list[Tensor]]] = {}
 
     def add(
         self,
         gradients: Sequence[Tensor | None],
-        maps: Sequence[LinearMap],
+        maps: Sequence[Affine],
         d_outputs: Sequence[Tensor | None],
         inputs: Sequence[Tensor],
     ) -> None:
@@ -49,22 +49,25 @@ class ParameterGradients:
         there = {number: gradient for number, gradient in enumerate(gradients) if gradient is not None}
         if there:
             torch._foreach_add_([self.total_of(number) for number in there], list(there.values()))
-        for linear, d_output, given in zip(maps, d_outputs, inputs, strict=True):
+        for affine, d_output, given in zip(maps, d_outputs, inputs, strict=True):
             if d_output is not None:
-                d_outputs_, inputs_ = self.factors.setdefault(linear, ([], []))
+                d_outputs_, inputs_ = self.factors.setdefault(affine, ([], []))
                 d_outputs_.append(d_output)
                 inputs_.append(given)
                 if len(inputs_) * given.shape[:-1].numel() >= ROWS:
-                    self.multiply(linear)
+                    self.multiply(affine)
 
-    def multiply(self, linear: LinearMap) -> None:
+    def multiply(self, affine: Affine) -> None:
         """Turn what is collected for a map into a gradient of its weight, and of its bias."""
-        d_outputs, inputs = self.factors.pop(linear)
+        d_outputs, inputs = self.factors.pop(affine)
         d_output_RO, input_RI = torch.cat(d_outputs).flatten(0, -2), torch.cat(inputs).flatten(0, -2)
-        weight = self.total_of(linear.weight)
-        weight.addmm_(d_output_RO.mT.to(weight.dtype), input_RI.to(weight.dtype))
-        if linear.bias is not None:
-            self.total_of(linear.bias).add_(d_output_RO.sum(0))
+        weight = self.total_of(affine.weight)
+        if affine.elementwise:
+            weight.add_((d_output_RO * input_RI).sum(0))
+        else:
+            weight.addmm_(d_output_RO.mT.to(weight.dtype), input_RI.to(weight.dtype))
+        if affine.bias is not None:
+            self.total_of(affine.bias).add_(d_output_RO.sum(0))
 
     def total_of(self, number: int) -> Tensor:
         """The sum so far for a parameter, zero at first."""
@@ -75,6 +78,6 @@ class ParameterGradients:
 
     def total(self) -> list[Tensor | None]:
         """The sums; None for a parameter that had no part in anything."""
-        for linear in list(self.factors):
-            self.multiply(linear)
+        for affine in list(self.factors):
+            self.multiply(affine)
         return self.totals

@@ -1,6 +1,6 @@
 """A whole sequence as one function with a gradient.
 
-Of each step the state before it and the outputs of its affine maps are kept; the rest is computed again.
+Of each step the state before it and the outputs of its linear maps are kept; the rest is computed again.
 
 Shapes: T time, B batch, I input, O output.
 """
@@ -159,7 +159,7 @@ class _Reverse:
 
     Args:
         plan: of the run.
-        saved: parameters, buffers and sequences; and of each step the leaves before it and the outputs of its maps.
+        saved: parameters, buffers and sequences; and of each step the leaves before it and the outputs of its linear maps.
         gradients: of the output and of the leaves after the last step.
         fresh: how many leaves there are to start anew from.
     """
@@ -186,7 +186,7 @@ class _Reverse:
             d_y_BO = torch.where(running_B.unsqueeze(-1), d_y_BO, 0)
             d_frozen = where_rows(running_B, self.zeros, d_leaves)
             d_leaves = where_rows(running_B, d_leaves, self.zeros)
-        before = self.kept[self.place - layout.leaves - len(step.maps) : self.place]
+        before = self.kept[self.place - layout.leaves - step.kept : self.place]
         self.place -= len(before)
         inputs = [sequence[t] for sequence in self.sequences]
         assert step.backward is not None, "a gradient was wanted"

@@ -24,11 +24,12 @@ from torchmann.engines.flat import Layout, filled, leaves_of
 from torchmann.engines.graphs.graph import Flat, Graph, form_of
 
 
-class LinearMap(NamedTuple):
+class Affine(NamedTuple):
     """An affine map that a step applies: which parameters are its weight and its bias, if it has one."""
 
     weight: int
     bias: int | None
+    elementwise: bool = False  # a gain and a shift, after a layer normalisation
 
 
 class _KnownMap(torch.autograd.Function):
@@ -51,35 +52,58 @@ class _Maps(TorchFunctionMode):
 
     Args:
         parameters: of the cell.
-        known: the outputs, in order, if they are known: then none is computed again, and the parameters have no part in
-            what follows. Their gradients are a product over all steps at once, of inputs and gradients of outputs.
+        known: the outputs of the linear maps, in order, if they are known. Then none is computed again, and the
+            parameters of all maps are cut off: their gradients are a product over all steps at once, of inputs and
+            gradients of outputs.
     """
 
     def __init__(self, parameters: Sequence[Tensor], known: Sequence[Tensor] | None = None) -> None:
         super().__init__()
         self._numbers = {id(parameter): number for number, parameter in enumerate(parameters)}
         self._known = None if known is None else iter(known)
-        self.maps: list[LinearMap] = []
+        self.maps: list[Affine] = []
         self.inputs: list[Tensor] = []
         self.outputs: list[Tensor] = []
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        special = {F.linear: self._linear, F.layer_norm: self._layer_norm}.get(function)
         # under vmap a tensor has no meaning outside
-        if function is F.linear and not torch._C._are_functorch_transforms_active():
-            return self._linear(*args, **(kwargs or {}))
-        return function(*args, **(kwargs or {}))
+        if special is None or torch._C._are_functorch_transforms_active():
+            return function(*args, **(kwargs or {}))
+        return special(*args, **(kwargs or {}))
 
     def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        number, place = self._numbers.get(id(weight)), self._numbers.get(id(bias))
-        if number is None or (bias is not None and place is None):
+        if id(weight) not in self._numbers or not (bias is None or id(bias) in self._numbers):
             return F.linear(input, weight, bias)
         if self._known is None:
             output = F.linear(input, weight, bias)
         else:
             output = _KnownMap.apply(input, weight.detach(), next(self._known))
-            if weight.requires_grad or (bias is not None and bias.requires_grad):
-                output.requires_grad_()
-        self.maps.append(LinearMap(number, place))
+        return self._noted(input, weight, bias, output)
+
+    def _layer_norm(
+        self,
+        input: Tensor,
+        normalized_shape: Sequence[int],
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        eps: float = 1e-5,
+    ) -> Tensor:
+        numbers = self._numbers
+        if self._known is None or id(weight) not in numbers or id(bias) not in numbers or len(normalized_shape) > 1:
+            return F.layer_norm(input, normalized_shape, weight, bias, eps)
+        assert weight is not None and bias is not None
+        normal = F.layer_norm(input, normalized_shape, None, None, eps)
+        output = (normal * weight.detach() + bias.detach()).to(normal.dtype)
+        return self._noted(normal, weight, bias, output, elementwise=True)
+
+    def _noted(
+        self, input: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor, elementwise: bool = False
+    ) -> Tensor:
+        if self._known is not None and (weight.requires_grad or (bias is not None and bias.requires_grad)):
+            output.requires_grad_()
+        number = None if bias is None else self._numbers[id(bias)]
+        self.maps.append(Affine(self._numbers[id(weight)], number, elementwise))
         self.inputs.append(input.detach())
         self.outputs.append(output)
         return output
@@ -123,7 +147,7 @@ class StepFunctions:
         self.wanted, self.autocast = wanted, autocast
         named = (self.step.named_parameters(), self.step.named_buffers())
         self.names = [name for tensors in named for name, _ in tensors]
-        self.maps: list[LinearMap] = []
+        self.maps: list[Affine] = []
 
     def run(self, tensors: Sequence[Tensor], known: Sequence[Tensor] | None = None) -> tuple[list[Tensor], _Maps]:
         """One step: y and the leaves after it, and what its affine maps did."""
@@ -136,12 +160,12 @@ class StepFunctions:
         return [value.contiguous() for value in (output, *leaves_of(after))], maps
 
     def forward(self, *tensors: Tensor) -> list[Tensor]:
-        """``(*parameters, *buffers, x, *noise, *leaves) -> [y, *leaves after, *outputs of the maps]``."""
+        """``(*parameters, *buffers, x, *noise, *leaves) -> [y, *leaves after, *outputs of the linear maps]``."""
         results, maps = self.run(tensors)
         return [*results, *(output.contiguous() for output in maps.outputs)]
 
     def backward(self, *tensors: Tensor) -> list[Tensor | None]:
-        """The tensors of `forward`, the outputs of the maps, the gradient of y and those of the floating leaves after.
+        """The tensors of `forward`, the outputs of its maps, the gradient of y and those of the floating leaves after.
 
         Gives gradients, None for zero: of the parameters but for their part in the maps, of x and the noise, of the
         floating leaves, and of the output of each of the maps; and at last the maps' inputs.
@@ -170,18 +194,19 @@ def _gradients(reached: Sequence[tuple[Tensor, Tensor]], sources: Sequence[Tenso
 
 
 class Compiled(NamedTuple):
-    """A compiled function of `StepFunctions`, and the affine maps of the step."""
+    """A compiled function of `StepFunctions`, and the affine maps that it notes."""
 
     graph: Graph
-    maps: Sequence[LinearMap]
+    maps: Sequence[Affine]
 
 
 class CompiledStep(NamedTuple):
     """`StepFunctions`, compiled."""
 
-    maps: Sequence[LinearMap]
     forward: Graph
-    backward: Graph | None  # None: no gradients are asked for
+    kept: int  # how many outputs of linear maps come after the leaves in what `forward` gives
+    backward: Graph | None = None  # None: no gradients are asked for
+    maps: Sequence[Affine] = ()  # of `backward`
 
 
 _KNOWN: WeakKeyDictionary[Cell, dict[Hashable, list[Compiled]]] = WeakKeyDictionary()
@@ -244,8 +269,8 @@ def compiled_steps(
 
     steps = {}
     for kind in kinds:
-        forward, maps = compiled(kind, ())
-        steps[kind] = CompiledStep(maps, forward, compiled(kind, wanted).graph if wanted else None)
+        forward, linear = compiled(kind, ())
+        steps[kind] = CompiledStep(forward, len(linear), *(compiled(kind, wanted) if wanted else ()))
     return steps
 
 

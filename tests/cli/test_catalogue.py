@@ -55,7 +55,7 @@ def test_engines_says_what_runs_and_why_not_the_rest(capsys: pytest.CaptureFixtu
     machine, _, heads, *rows, _, chosen = printed(capsys, "engines")
     assert machine.startswith("torch 2.") and heads.split() == ["engine", "device", "training", "evaluation"]
     assert [row.split()[0] for row in rows] == [name for name in ENGINES for _ in ("cpu", "cuda")]
-    assert re.split(" {2,}", rows[0]) == ["eager", "cpu", "lstm, dnc, armin", "lstm, dnc, armin"]
+    assert re.split(" {2,}", rows[0]) == ["eager", "cpu", "lstm, dnc, sam, armin", "lstm, dnc, sam, armin"]
     assert chosen.removeprefix('engine="auto" takes: ') in ENGINES
 
 

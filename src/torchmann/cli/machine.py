@@ -16,15 +16,15 @@ from torchmann.engines.engine import ENGINES, automatic_choice
 from torchmann.training.config import model_defaults
 
 DEVICES = ("cpu", "cuda")
-TRIED = ("lstm", "dnc", "armin")
-"""One model of each kind: without a memory, one that writes what it computes, one that stores what it was."""
+TRIED = ("lstm", "dnc", "sam", "armin")
+"""One model of each kind: without a memory, with a dense and a sparse one, and one that stores what it was."""
 
 
 def show_engines(arguments: Sequence[str]) -> int:
     """``torchmann engines``."""
     parser = Parser(
         prog="torchmann engines",
-        description=f"Try every engine on every device with three small models ({', '.join(TRIED)}): which can be "
+        description=f"Try every engine on every device with four small models ({', '.join(TRIED)}): which can be "
         "trained, which can be evaluated, and why not the others.",
     )
     parser.parse_args(list(arguments))

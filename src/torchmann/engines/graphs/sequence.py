@@ -159,7 +159,7 @@ class _Reverse:
 
     Args:
         plan: of the run.
-        saved: parameters, buffers and sequences; and of each step the leaves before it and the outputs of its linear maps.
+        saved: parameters, buffers and sequences; of each step the leaves before it and the outputs of linear maps.
         gradients: of the output and of the leaves after the last step.
         fresh: how many leaves there are to start anew from.
     """

@@ -66,7 +66,7 @@ class _Maps(TorchFunctionMode):
         self.outputs: list[Tensor] = []
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        special = {F.linear: self._linear, F.layer_norm: self._layer_norm}.get(function)
+        special: Any = {F.linear: self._linear, F.layer_norm: self._layer_norm}.get(function)
         # under vmap a tensor has no meaning outside
         if special is None or torch._C._are_functorch_transforms_active():
             return function(*args, **(kwargs or {}))

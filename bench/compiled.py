@@ -6,9 +6,9 @@
 An iteration is zero_grad, the forward pass over the sequence, the loss, the backward pass and a step of RMSprop. W1 is
 the copy task of the DAM paper (input 10, output 8, 128 units, memory 64x36, batch 16, 65 steps), W2 that of the ARMIN
 paper (input 10, output 8, batch 1, 60 steps; 120 units and memory 128x20, ARMIN with 100 units and 50 slots of 32,
-nn.LSTM with 300 units); a relational memory has 8 slots of that width, and once 4 wide ones.. All run interleaved, round after round; printed are medians over the rounds. The time to
-compile is that of the first iteration, once with an empty cache on the disk and once for a second model of the kind in
-the same process.
+nn.LSTM with 300 units); a relational memory has 8 slots of that width, and once 4 wide ones. All run interleaved, round
+after round; printed are medians over the rounds. The time to compile is that of the first iteration, once with an empty
+cache on the disk and once for a second model of the kind in the same process.
 """
 
 from __future__ import annotations

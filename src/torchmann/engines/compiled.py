@@ -1,8 +1,9 @@
 """The compiled engine: one compiled step, and its compiled vector-Jacobian product, over a whole sequence.
 
-The forward pass keeps the state before each step. The backward pass computes each step again from it and goes through
-it backwards, both in one compiled function. Nothing is unrolled, so the time to compile does not depend on T; there is
-a pair of functions for each step kind, for a batch of one, and for all other batch sizes together.
+The forward pass keeps the state before each step and the outputs of its linear maps. The backward pass computes again
+what lies between them and goes through the step backwards, all in one compiled function. Nothing is unrolled, so the
+time to compile does not depend on T. There is a pair of functions for each step kind, for the batch size that comes
+first, for a batch of one, and for all others.
 
 Shapes: T time, B batch, I input, O output.
 """

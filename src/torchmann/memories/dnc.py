@@ -198,17 +198,18 @@ class DNCMemory(Memory):
 
     def allocation(self, usage_BN: Tensor, fields: dict[str, Tensor]) -> Tensor:
         """``a_t`` ``[B, V, N]``; each further head sees the usage as if the heads before it had written."""
-        intensity_BV = fields["allocation_gate"] * fields["write_gate"]
         allocations: list[Tensor] = []
         for head in range(self.writes):
             if head:
-                usage_BN = usage_BN + (1 - usage_BN) * intensity_BV[:, head - 1 : head] * allocations[-1]
+                before = slice(head - 1, head)
+                intensity_B1 = fields["allocation_gate"][:, before] * fields["write_gate"][:, before]
+                usage_BN = usage_BN + (1 - usage_BN) * intensity_B1 * allocations[-1]
             if self.allocation_rule == "softmax":
                 allocation_BN = softmax_allocation(usage_BN, fields["allocation_strength"][:, head])
             else:
                 allocation_BN = sorted_allocation(usage_BN, self.usage_floor)
             allocations.append(allocation_BN)
-        return torch.stack(allocations, dim=1)
+        return torch.stack(allocations, dim=1) if self.writes > 1 else allocations[0].unsqueeze(1)
 
     def write_weighting(self, usage_BN: Tensor, fields: dict[str, Tensor], memory_BNW: Tensor) -> Tensor:
         """``w^w_t = g^w (g^a a_t + (1 - g^a) c^w_t)`` ``[B, V, N]``; the look-up is in the old memory."""
@@ -230,8 +231,12 @@ class DNCMemory(Memory):
         forward_BRVN = forward_weighting(state.link, state.read_weights)
         record(self, "backward_weights", backward_BRVN)
         record(self, "forward_weights", forward_BRVN)
-        ways_BRMN = torch.cat([backward_BRVN, content_BRN.unsqueeze(2), forward_BRVN], dim=2)
-        return (fields["read_mode"].unsqueeze(2) @ ways_BRMN).squeeze(2)
+        ways = [*backward_BRVN.unbind(2), content_BRN, *forward_BRVN.unbind(2)]
+        modes = fields["read_mode"].unsqueeze(-1).unbind(2)
+        weighting_BRN = modes[0] * ways[0]
+        for mode_BR1, way_BRN in zip(modes[1:], ways[1:], strict=True):
+            weighting_BRN = torch.addcmul(weighting_BRN, mode_BR1, way_BRN)
+        return weighting_BRN
 
     def write(self, fields: dict[str, Tensor], state: DNCState) -> DNCState:
         """Free, allocate, write, link."""

@@ -53,7 +53,6 @@ def test_the_forms_of_results() -> None:
     assert third == form()._replace(dtype=torch.int64)
 
 
-def test_a_batch_of_one_and_a_tensor_without_batch_have_their_whole_shape() -> None:
-    assert form_of(torch.zeros(1, 3), batched=True) == form(1, 3, batched=False)
+def test_the_form_of_a_tensor_in_a_batch_of_any_size_is_that_of_a_row() -> None:
     assert form_of(torch.zeros(4, 3), batched=False) == form(4, 3, batched=False)
     assert form_of(torch.zeros(4, 3), batched=True) == form(3)

@@ -1,4 +1,4 @@
-"""A function of tensors, traced once, compiled once, for any batch size.
+"""A function of tensors, traced once, compiled once, for one batch size or for all.
 
 Shapes: B batch.
 """
@@ -22,12 +22,12 @@ Flat = Callable[..., Sequence[Tensor | None]]
 
 
 class Form(NamedTuple):
-    """All that a graph knows of a tensor, which must be contiguous; equal for every batch size above one."""
+    """All that a graph knows of a tensor, which must be contiguous."""
 
-    shape: tuple[int, ...]
+    shape: tuple[int, ...]  # without the batch axis if `batched`
     dtype: torch.dtype
     device: torch.device
-    batched: bool  # the first axis is the batch, of at least two rows
+    batched: bool  # the first axis is a batch of any size from two on
 
     def example(self, mode: FakeTensorMode, batch_size: int) -> Tensor:
         """A tensor without numbers, of which only the batch size is open."""
@@ -38,8 +38,7 @@ class Form(NamedTuple):
 
 
 def form_of(tensor: Tensor, *, batched: bool) -> Form:
-    """The form of a tensor; a batch of one is a form of its own, for which faster code is made."""
-    batched = batched and len(tensor) > 1
+    """The form of a tensor."""
     return Form(tuple(tensor.shape[1:] if batched else tensor.shape), tensor.dtype, tensor.device, batched)
 
 

@@ -5,7 +5,8 @@ Shapes: B batch, I input, O output.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -21,7 +22,7 @@ from torchmann.core.gradients import in_differentiable_form
 from torchmann.core.precision import Autocast, without_autocast
 from torchmann.core.state import Tree
 from torchmann.engines.flat import Layout, filled, leaves_of
-from torchmann.engines.graphs.graph import Flat, Graph, form_of
+from torchmann.engines.graphs.graph import Flat, Form, Graph, form_of
 
 
 class Affine(NamedTuple):
@@ -200,17 +201,64 @@ class Compiled(NamedTuple):
     maps: Sequence[Affine]
 
 
+def _compiled(functions: StepFunctions, forms: Sequence[Form], batch_size: int, forward: Graph | None) -> Compiled:
+    """`StepFunctions.forward`, or with it `StepFunctions.backward`.
+
+    Raises:
+        OptionError: it cannot be compiled.
+    """
+    function: Flat = functions.forward
+    if forward is not None:
+        y, *others = forward.result_forms()
+        after, outputs = others[: functions.layout.leaves], others[functions.layout.leaves :]
+        function = functions.backward
+        forms = (*forms, *outputs, *(form for form in (y, *after) if form.dtype.is_floating_point))
+    try:
+        with without_autocast(functions.autocast.device_type):
+            return Compiled(Graph(function, forms, batch_size), functions.maps)
+    except Exception as error:  # whatever a compiler stumbles over
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise OptionError(f"engine='compiled' cannot compile this cell: {reason}; use engine='eager'.") from error
+
+
+class _Variants:
+    """What is compiled for a cell.
+
+    The batch size that comes first has code of its own, which is made sooner and is faster, as has a batch of one. All
+    others share code, if the step itself makes no difference between them.
+    """
+
+    def __init__(self, batch_size: int) -> None:
+        self.first = batch_size
+        self.found: dict[Hashable, list[Compiled]] = {}
+
+    def get(
+        self,
+        key: Hashable,
+        functions: Callable[[], StepFunctions],
+        forms: Sequence[Form],
+        batch_size: int,
+        forward: Graph | None = None,
+    ) -> Compiled:
+        """What fits the batch size, compiled if there is none."""
+        variants = self.found.setdefault(key, [])
+        for variant in variants:
+            if variant.graph.fits(batch_size):
+                return variant
+        variants.append(_compiled(functions(), forms, batch_size, forward))
+        return variants[-1]
+
+
+_KNOWN: WeakKeyDictionary[Cell, _Variants] = WeakKeyDictionary()
+
+
 class CompiledStep(NamedTuple):
-    """`StepFunctions`, compiled."""
+    """The step of one kind, compiled."""
 
     forward: Graph
     kept: int  # how many outputs of linear maps come after the leaves in what `forward` gives
     backward: Graph | None = None  # None: no gradients are asked for
     maps: Sequence[Affine] = ()  # of `backward`
-
-
-_KNOWN: WeakKeyDictionary[Cell, dict[Hashable, list[Compiled]]] = WeakKeyDictionary()
-"""What was compiled for each cell: variants for ranges of batch sizes."""
 
 
 def compiled_steps(
@@ -221,7 +269,7 @@ def compiled_steps(
     layout: Layout,
     tensors: Sequence[Tensor],
     *,
-    wanted: Sequence[bool],
+    wanted: tuple[bool, ...],
     autocast: Autocast,
 ) -> dict[Hashable, CompiledStep]:
     """The steps of some kinds of a cell, each compiled once.
@@ -240,37 +288,17 @@ def compiled_steps(
         OptionError: a step cannot be compiled.
     """
     constants = layout.parameters + layout.buffers
-    batch_size = len(tensors[constants])
-    forms = tuple(form_of(value, batched=number >= constants) for number, value in enumerate(tensors))
+    size = len(tensors[constants])
+    known = _KNOWN.setdefault(cell, _Variants(size))
+    is_open = size not in (1, known.first)
+    forms = tuple(form_of(value, batched=is_open and number >= constants) for number, value in enumerate(tensors))
     surroundings = (forms, layout, autocast, in_differentiable_form(), torch.get_num_threads(), _configuration(cell))
-    known = _KNOWN.setdefault(cell, {})
-
-    def compiled(kind: Hashable, gradients: Sequence[bool]) -> Compiled:
-        variants = known.setdefault((kind, tuple(gradients), surroundings), [])
-        for variant in variants:
-            if variant.graph.fits(batch_size):
-                return variant
-        functions = StepFunctions(cell, kind, state, noise, layout, gradients, autocast)
-        function: Flat = functions.forward
-        taken = forms
-        if gradients:
-            y, *others = compiled(kind, ()).graph.result_forms()
-            after, outputs = others[: layout.leaves], others[layout.leaves :]
-            function = functions.backward
-            taken = (*forms, *outputs, *(form for form in (y, *after) if form.dtype.is_floating_point))
-        try:
-            with without_autocast(autocast.device_type):
-                graph = Graph(function, taken, batch_size)
-        except Exception as error:  # whatever a compiler stumbles over
-            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise OptionError(f"engine='compiled' cannot compile this cell: {reason}; use engine='eager'.") from error
-        variants.append(Compiled(graph, functions.maps))
-        return variants[-1]
-
     steps = {}
     for kind in kinds:
-        forward, linear = compiled(kind, ())
-        steps[kind] = CompiledStep(forward, len(linear), *(compiled(kind, wanted) if wanted else ()))
+        functions = partial(StepFunctions, cell, kind, state, noise, layout, wanted, autocast)
+        forward, linear = known.get((kind, surroundings), functions, forms, size)
+        backward = known.get((kind, wanted, surroundings), functions, forms, size, forward) if wanted else ()
+        steps[kind] = CompiledStep(forward, len(linear), *backward)
     return steps
 
 

@@ -17,5 +17,5 @@ def write(folder: Path, name: str, lines: Iterable[str]) -> Path:
     """Write a file, packed if its name says so."""
     path = folder / name
     text = "".join(lines).encode()
-    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    path.write_bytes(gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
     return path

@@ -100,7 +100,8 @@ def _unroll(
     _require_fit(inputs_TBI, dtype, noise)
     integers, limits = encoded(form)
     leaves = forms.leaves_of(form, state)
-    if not kinds and (lengths_B is None or bool((lengths_B > 0).all())):  # a chunk may begin after a row's end
+    ended = lengths_B is not None and len(lengths_B) > 0 and int(lengths_B.min()) == 0  # before a chunk began
+    if not kinds and not ended:
         leaves = forms.without_unused_gradient(form, leaves)
     output_TBH, reads, _, *final = dnc_sequence(
         inputs_TBI.to(dtype),

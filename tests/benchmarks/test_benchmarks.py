@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 
 import pytest
 import torch
 
 import torchmann as tm
 from torchmann.benchmarks import SUITES, WORKLOADS, Comparison, FrozenDNC, Result, contestant, measure, workload
-from torchmann.benchmarks.measure import STATUS, interleaved
+from torchmann.benchmarks.measure import MOST, STATUS, interleaved
 from torchmann.benchmarks.report import figure, markdown, rows, to_json
 from torchmann.cli import main
 from torchmann.core.errors import DataError, OptionError
@@ -91,11 +93,19 @@ def test_the_yardstick_computes_what_our_dnc_computes():
     torch.testing.assert_close(ours(input_TBI)[0], frozen(input_TBI), rtol=1e-4, atol=1e-5)
 
 
-def test_rounds_are_interleaved_and_warm_up_is_left_out():
+def test_rounds_are_interleaved_and_warm_up_is_left_out(monkeypatch):
+    monkeypatch.setattr(sys.modules["torchmann.benchmarks.measure"], "BLOCK", 0.0)
     order: list[str] = []
     runs = {name: lambda name=name: order.append(name) for name in ("a", "b")}
     seconds = interleaved(runs, 3)
     assert order == ["a", "b"] * 5 and all(len(values) == 3 for values in seconds.values())
+
+
+def test_a_fast_contestant_runs_several_times_in_a_row():
+    order: list[str] = []
+    runs = {"fast": lambda: order.append("fast"), "slow": lambda: (order.append("slow"), time.sleep(0.06))}
+    interleaved(runs, 1)
+    assert order.count("slow") == 3 and order.count("fast") == 1 + 2 * MOST
 
 
 def test_ratios_are_those_of_the_same_round():

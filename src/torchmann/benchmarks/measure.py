@@ -24,6 +24,8 @@ Kind = Literal["train", "forward"]
 """``train``: forward, loss, backward and a step of RMSprop. ``forward``: one forward pass without gradients."""
 
 WARM_UP = 2
+BLOCK, MOST = 0.1, 50
+"""A contestant runs for so many seconds in a row, but not more often than this."""
 
 STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 """Where Linux tells how much memory a process has had at most, and is asked to count anew."""
@@ -111,25 +113,34 @@ def iteration(model: nn.Module, sizes: Workload, kind: Kind) -> Callable[[], Non
 
 
 def interleaved(iterations: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, tuple[float, ...]]:
-    """Seconds of each in every round, without those that warm up."""
+    """Seconds an iteration of each in every round, without those that warm up.
+
+    In a round a fast one runs several times in a row, for `BLOCK` seconds, as it does in training: after another
+    contestant its own data has left the caches.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in iterations}
+    times = dict.fromkeys(iterations, 1)
     gc.collect()
     gc.disable()
     try:
         for number in range(WARM_UP + rounds):
             for name, run in iterations.items():
-                taken = _seconds(run)
+                taken = _seconds(run, times[name])
                 if number >= WARM_UP:
                     seconds[name].append(taken)
+                else:
+                    times[name] = max(1, min(MOST, int(BLOCK / taken)))
     finally:
         gc.enable()
     return {name: tuple(values) for name, values in seconds.items()}
 
 
-def _seconds(run: Callable[[], None]) -> float:
+def _seconds(run: Callable[[], None], times: int = 1) -> float:
+    """Seconds of one iteration of so many."""
     started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
+    for _ in range(times):
+        run()
+    return (time.perf_counter() - started) / times
 
 
 def peak_bytes(sizes: Workload, name: str, kind: Kind) -> int | None:

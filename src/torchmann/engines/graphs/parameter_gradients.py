@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from torchmann.engines.graphs.step import Affine
+from torchmann.engines.graphs.affine_maps import Affine
 
 ROWS = 1024
 """So many rows make a matrix product about as fast as it gets; more would only take memory."""
@@ -60,7 +60,7 @@ class ParameterGradients:
     def multiply(self, affine: Affine) -> None:
         """Turn what is collected for a map into a gradient of its weight, and of its bias."""
         d_outputs, inputs = self.factors.pop(affine)
-        d_output_RO, input_RI = torch.cat(d_outputs).flatten(0, -2), torch.cat(inputs).flatten(0, -2)
+        d_output_RO, input_RI = _rows(d_outputs), _rows(inputs)
         weight = self.total_of(affine.weight)
         if affine.elementwise:
             weight.add_((d_output_RO * input_RI).sum(0))
@@ -81,3 +81,8 @@ class ParameterGradients:
         for affine in list(self.factors):
             self.multiply(affine)
         return self.totals
+
+
+def _rows(values: Sequence[Tensor]) -> Tensor:
+    """The rows of all values under each other."""
+    return (values[0] if len(values) == 1 else torch.cat(list(values))).flatten(0, -2)

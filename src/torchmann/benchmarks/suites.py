@@ -52,7 +52,7 @@ SUITES: dict[str, tuple[Comparison, ...]] = {
         Comparison("W1", ("dnc:fused", "dnc:fused,writing=uniform:10", "lstm:eager")),
     ),
     "allocation": tuple(
-        Comparison(f"W1/slots={slots}", (f"dnc:{engine}", f"dnc:{engine},allocation=softmax"))
+        Comparison(f"W1b1/steps=16/slots={slots}", (f"dnc:{engine}", f"dnc:{engine},allocation=softmax"))
         for slots in (64, 1024)
         for engine in ("eager", "fused")
     ),

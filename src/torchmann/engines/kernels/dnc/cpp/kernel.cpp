@@ -11,7 +11,7 @@ struct Grouping {
     int64_t rows, per_member, groups;
 
     explicit Grouping(const Sizes& s) {
-        const int64_t all = s.p.members * s.B, each = (all + s.p.threads - 1) / s.p.threads;
+        const int64_t all = s.p.members * s.B, each = s.p.threads < 2 ? all : (all + 2 * s.p.threads - 1) / (2 * s.p.threads);
         rows = std::max<int64_t>(1, std::min({each, s.B, most_rows}));
         per_member = (s.B + rows - 1) / rows;
         groups = per_member * s.p.members;

@@ -29,11 +29,6 @@ def in_differentiable_form() -> bool:
     return _differentiable
 
 
-def is_differentiable_form() -> bool:
-    """Whether the context of `differentiable_form` is open."""
-    return _differentiable
-
-
 def stop_gradient(value: Tensor) -> Tensor:
     """`value` with its gradient cut."""
     return value if _differentiable else value.detach()

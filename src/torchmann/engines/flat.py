@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
+from torchmann.core.errors import OptionError
 from torchmann.core.state import Tree, map_leaves, named_leaves
 
 
@@ -26,6 +28,21 @@ def distinct(leaves: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """The leaves, a tensor that is there twice copied: as two results of one function it would lose a gradient."""
     places = [id(leaf) for leaf in leaves]
     return tuple(leaf.clone() if id(leaf) in places[:number] else leaf for number, leaf in enumerate(leaves))
+
+
+class FirstOnly(torch.autograd.Function):
+    """A first derivative as the named engine gives it, which has no derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, engine: str) -> Tensor:
+        ctx.engine = engine
+        return gradient.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        raise OptionError(
+            f"engine={ctx.engine!r} has no second derivatives: use engine='eager' or engine='checkpointed'."
+        )
 
 
 class Layout(NamedTuple):

@@ -132,7 +132,7 @@ def _require_fit(inputs_TBI: Tensor, dtype: torch.dtype, noise: Tree) -> None:
         raise forms.Unsupported(f"it runs float32 and float64 on the CPU, not {dtype} on {inputs_TBI.device}")
     if noise is not None and (noise.controller is not None or noise.memory is not None):
         raise forms.Unsupported("it takes no noise inside a step, as of zoneout")
-    if gradients.is_differentiable_form():
+    if gradients.in_differentiable_form():
         raise forms.Unsupported("its stop-gradients have no differentiable form")
     if torch.compiler.is_compiling():  # the compiler cannot look into what follows
         return

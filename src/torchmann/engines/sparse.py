@@ -24,8 +24,9 @@ from torchmann.core.precision import without_autocast
 from torchmann.core.recorder import Recorder
 from torchmann.core.state import Tree, where_rows
 from torchmann.engines import eager
+from torchmann.engines.flat import FirstOnly, filled, leaves_of
 from torchmann.engines.sparse_backward import Reverse
-from torchmann.engines.sparse_plan import Plan, autocast_now, filled, leaves_of, structure
+from torchmann.engines.sparse_plan import Plan, autocast_now, structure
 from torchmann.engines.sparse_step import LiveRows, on_rows
 from torchmann.memories import SparseDNCMemory, SparseMemory, VisibleMemory
 
@@ -98,7 +99,7 @@ def _run(
         inputs_TBI = torch.where(running_TB.unsqueeze(-1), inputs_TBI, 0)
     fresh: list[Tensor] = []
     if reset_TB is not None:
-        fresh = leaves_of(_without_memory(cell.initial_state(inputs_TBI.shape[1])))
+        fresh = list(leaves_of(_without_memory(cell.initial_state(inputs_TBI.shape[1]))))
         some = reset_TB.any(dim=1).tolist()
         resets = [reset_B if there else None for there, reset_B in zip(some, reset_TB, strict=True)]
     parameters, sequences = list(cell.parameters()), [inputs_TBI, *leaves_of(noise)]
@@ -151,7 +152,7 @@ class _Sequence(torch.autograd.Function):
                 slots_BP, rows_BPW, groups = rows.entry()
                 kept += [*leaves, slots_BP, rows_BPW]
                 shapes.append(groups)
-            new = leaves_of(after)
+            new = list(leaves_of(after))
             if running_B is not None:
                 y_BO = torch.where(running_B.unsqueeze(-1), y_BO, 0)
                 new = list(where_rows(running_B, tuple(new), tuple(leaves)))
@@ -172,17 +173,7 @@ class _Sequence(torch.autograd.Function):
             reverse.run()
             results = reverse.results(memory_wanted=ctx.needs_input_grad[-1])
         if graph_asked:
-            results = [None if result is None else _FirstOnly.apply(result.requires_grad_()) for result in results]
+            results = [
+                None if result is None else FirstOnly.apply(result.requires_grad_(), "sparse") for result in results
+            ]
         return None, None, *results
-
-
-class _FirstOnly(torch.autograd.Function):
-    """A first derivative, which has no derivative."""
-
-    @staticmethod
-    def forward(ctx: Any, gradient: Tensor) -> Tensor:
-        return gradient.clone()
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        raise OptionError("engine='sparse' has no second derivatives: use engine='eager' or engine='checkpointed'.")

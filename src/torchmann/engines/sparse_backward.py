@@ -14,7 +14,8 @@ from torch.func import functional_call
 
 from torchmann.cells.memory_cell import MemoryCell
 from torchmann.core.state import where_rows
-from torchmann.engines.sparse_plan import Plan, filled, leaves_of
+from torchmann.engines.flat import filled, leaves_of
+from torchmann.engines.sparse_plan import Plan
 from torchmann.engines.sparse_step import JournalRows, first_places, on_rows
 
 Gradients = tuple[Tensor, ...]

@@ -15,19 +15,8 @@ from torch import Tensor
 
 from torchmann.cells.memory_cell import MemoryCell
 from torchmann.core.precision import autocast_is_on, without_autocast
-from torchmann.core.state import Tree, map_leaves, named_leaves
+from torchmann.core.state import Tree, map_leaves
 from torchmann.memories import SparseMemory
-
-
-def leaves_of(tree: Tree) -> list[Tensor]:
-    """The tensors of a tree, in order."""
-    return [leaf for _, leaf in named_leaves(tree)]
-
-
-def filled(tree: Tree, leaves: Sequence[Tensor]) -> Any:
-    """A tree of this structure with `leaves` as its leaves."""
-    values = iter(leaves)
-    return map_leaves(lambda _: next(values), tree)
 
 
 def structure(tree: Tree) -> Tree:

@@ -16,7 +16,7 @@ def temporal_link(link_BVNN: Tensor, precedence_BVN: Tensor, write_weights_BVN: 
     kept_BVNN = (1 - newer_BVN1 - older_BV1N) * link_BVNN
     updated_BVNN = torch.addcmul(kept_BVNN, newer_BVN1, precedence_BVN.unsqueeze(-2))
     others_NN = 1 - torch.eye(link_BVNN.shape[-1], dtype=link_BVNN.dtype, device=link_BVNN.device)
-    return updated_BVNN * others_NN  # ten times as fast as filling the diagonal
+    return updated_BVNN * others_NN  # several times as fast as filling the diagonal
 
 
 def precedence(precedence_BVN: Tensor, write_weights_BVN: Tensor) -> Tensor:

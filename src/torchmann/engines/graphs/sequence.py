@@ -19,7 +19,7 @@ from torchmann.core.errors import OptionError
 from torchmann.core.precision import Autocast, without_autocast
 from torchmann.core.state import Tree, map_leaves, where_rows
 from torchmann.engines.compiled import compiler_problem
-from torchmann.engines.flat import Layout, distinct, filled, leaves_of
+from torchmann.engines.flat import FirstOnly, Layout, distinct, filled, leaves_of
 from torchmann.engines.graphs.parameter_gradients import ParameterGradients
 from torchmann.engines.graphs.step import CompiledStep, compiled_steps
 
@@ -138,20 +138,10 @@ class _Sequence(torch.autograd.Function):
                 run.step(t)
             results = run.results()
         if graph_asked:
-            results = [None if result is None else _FirstOnly.apply(result.requires_grad_()) for result in results]
+            results = [
+                None if result is None else FirstOnly.apply(result.requires_grad_(), "compiled") for result in results
+            ]
         return None, *results
-
-
-class _FirstOnly(torch.autograd.Function):
-    """A first derivative, which has no derivative."""
-
-    @staticmethod
-    def forward(ctx: Any, gradient: Tensor) -> Tensor:
-        return gradient.clone()
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        raise OptionError("engine='compiled' has no second derivatives: use engine='eager' or engine='checkpointed'.")
 
 
 class _Reverse:

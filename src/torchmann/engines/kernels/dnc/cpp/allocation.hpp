@@ -62,6 +62,13 @@ inline real squeezed(real usage, real floor) { return floor + (1 - floor) * usag
 inline void sorted_allocation(const real* usage, real floor, int64_t count, int64_t slots, real* squeezed_usage,
                               integer* order, real* allocation) {
     for (int64_t n = 0; n < slots; n++) squeezed_usage[n] = squeezed(usage[n], floor);
+    real total = 0;
+    for (int64_t n = 0; n < count; n++) total += squeezed_usage[n];
+    if (total != total) {  // what is not a number has no rank: every slot must still be named once
+        for (int64_t n = 0; n < slots; n++) allocation[n] = n < count ? total : 0;
+        for (int64_t n = 0; n < count; n++) order[n] = n;
+        return;
+    }
     ascending(squeezed_usage, count, order);
     real product = 1;
     for (int64_t j = 0; j < count; j++) {

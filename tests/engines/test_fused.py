@@ -21,9 +21,7 @@ import torchmann as tm
 from torchmann.core import OptionError, ShapeError
 from torchmann.core.gradients import differentiable_form
 from torchmann.engines import fused
-from torchmann.engines.kernels import build
-from torchmann.engines.kernels.dnc import call, operator
-from torchmann.engines.kernels.dnc.form import form_of, leaves_of
+from torchmann.engines.kernels import build, call, operator
 
 SIZES: dict[str, Any] = {"slots": 6, "width": 4}
 
@@ -33,10 +31,10 @@ def model(**options: Any) -> tm.Recurrent:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "no DNC": (lambda: tm.LSTM(3, 5, engine="fused"), "not a LSTMCell"),
-    "another memory": (lambda: tm.NTM(3, 5, slots=6, width=4, engine="fused"), "not NTMMemory"),
+    "no memory": (lambda: tm.LSTM(3, 5, engine="fused"), "no kernel for a LSTMCell"),
+    "another memory": (lambda: tm.NTM(3, 5, slots=6, width=4, engine="fused"), "no kernel for a .* with a NTMMemory"),
     "write heads": (lambda: model(writes=2), "one write head, not 2"),
-    "similarity": (lambda: model(similarity="cosine_outside"), "similarity is 'cosine'"),
+    "similarity": (lambda: model(similarity="cosine_clamped"), "no similarity .cosine_clamped."),
     "softmax over heads": (lambda: model(reads=2, read_mode_softmax="heads"), "softmax of the read modes"),
     "cached writing": (lambda: model(writing="cached:3"), "no cached writing"),
     "a stack": (lambda: model(layers=2), "not Stacked"),
@@ -130,14 +128,17 @@ def test_ensemble(nested: bool) -> None:
             torch.testing.assert_close(parameters[name].grad[number], parameter.grad)
 
 
+SEQUENCE = fused.operator_for(model().cell).sequence
+
+
 def arguments(cell: Any, keep: bool = True, **options: Any) -> list[Any]:
-    form, weights = form_of(cell)
-    state = [leaf.detach() for leaf in leaves_of(form, cell.initial_state(2))]
-    integers, limits = call.encoded(form)
+    kernel = fused.operator_for(cell).kernel
+    form, weights = kernel.form_of(cell)
+    state = [leaf.detach() for leaf in kernel.leaves_of(form, cell.initial_state(2))]
+    integers, limits = kernel.encoded(form)
     given = {
         "x": torch.randn(4, 2, 3), "weights": [weight.detach() for weight in weights], "state": state, "fresh": [],
-        "kinds": None, "lengths": None, "reset": None, "form": integers, "limits": limits, "members": 0, "keep": keep,
-        "interval": 8,
+        "noise": [], "kinds": None, "lengths": None, "reset": None, "form": integers, "limits": limits, "members": 0, "keep": keep,
     }  # fmt: skip
     return list((given | options).values())
 
@@ -147,7 +148,7 @@ def test_operator_is_one_of_torch() -> None:
     given = arguments(model().cell)
     given[0].requires_grad_()
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
-    torch.library.opcheck(operator.dnc_sequence, tuple(given), test_utils=tests)
+    torch.library.opcheck(SEQUENCE, tuple(given), test_utils=tests)
 
 
 @needs_kernel
@@ -214,7 +215,7 @@ def test_autocast_runs_in_float32() -> None:
 )
 def test_nothing_unfit_reaches_a_pointer(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ShapeError, match=message):
-        operator.dnc_sequence(*arguments(model().cell, **changed))
+        SEQUENCE(*arguments(model().cell, **changed))
 
 
 @needs_kernel
@@ -234,26 +235,26 @@ def test_fuzzed_tensors_are_refused(data: st.DataObject) -> None:
     )  # fmt: skip
     given_[group][place] = wrong
     with pytest.raises((ShapeError, NotImplementedError, RuntimeError)):
-        operator.dnc_sequence(*given_)
+        SEQUENCE(*given_)
 
 
 @needs_kernel
 @pytest.mark.parametrize(
-    "integers", [{1: 0}, {2: -1}, {4: 0}, {4: 2}, {0: 0}, {5: 9}, {5: 1}, {5: -1}, {8: 1}, {16: 0}]
+    "integers", [{1: 0}, {2: -1}, {4: 0}, {4: 2}, {5: 0}, {0: 0}, {6: 9}, {6: 1}, {6: -1}, {9: 1}, {11: 2}, {17: 0}]
 )
 def test_forms_out_of_range_are_refused(integers: dict[int, int]) -> None:
     given_ = arguments(model().cell)
     for place, value in integers.items():
-        given_[7][place] = value
+        given_[8][place] = value
     with pytest.raises((ShapeError, OptionError)):
-        operator.dnc_sequence(*given_)
+        SEQUENCE(*given_)
 
 
 @needs_kernel
 def test_lengths_out_of_range_are_refused() -> None:
     for lengths in ([5, 1], [-1, 2]):
         with pytest.raises(OptionError, match="lengths must lie in"):
-            operator.dnc_sequence(*arguments(model().cell, lengths=torch.tensor(lengths)))
+            SEQUENCE(*arguments(model().cell, lengths=torch.tensor(lengths)))
 
 
 @needs_kernel
@@ -318,7 +319,7 @@ def test_without_a_compiler_auto_falls_back_and_says_so_once(monkeypatch: pytest
     try:
         with pytest.raises(OptionError, match="there is no no-such-compiler on this machine"):
             model()(torch.randn(4, 2, 3))
-        with pytest.warns(UserWarning, match="DNCs run in the eager engine, because .*no-such-compiler"):
+        with pytest.warns(UserWarning, match="models run in the eager engine, because .*no-such-compiler"):
             model(engine="auto")(torch.randn(4, 2, 3))
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -1,8 +1,8 @@
-"""The fused engine: a controller with a DNC memory over a whole sequence in one kernel, forward and backward.
+"""The fused engine: a cell over a whole sequence in one kernel, forward and backward.
 
-What is around the step, the readout and the dropout before it, stays in torch and runs once for all steps.
+What is around the step, as the readout and the dropout before it, stays in torch and runs once for all steps.
 
-Shapes: T time, B batch, I input, H controller output, O output.
+Shapes: T time, B batch, I input, O output.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ from torchmann.core.errors import OptionError
 from torchmann.core.recorder import Recorder
 from torchmann.core.state import Tree
 from torchmann.engines import eager
+from torchmann.engines.kernels.armin.kernel import ARMINKernel
 from torchmann.engines.kernels.build import KernelUnavailable
-from torchmann.engines.kernels.dnc import form as forms
-from torchmann.engines.kernels.dnc.call import encoded
-from torchmann.engines.kernels.dnc.library import library
-from torchmann.engines.kernels.dnc.operator import dnc_sequence
+from torchmann.engines.kernels.dnc.kernel import DNCKernel
+from torchmann.engines.kernels.kernel import Unsupported
+from torchmann.engines.kernels.library import library
+from torchmann.engines.kernels.operator import Operator
 
-INTERVAL = 4
-"""Writes between two snapshots of memory and links: the backward makes those in between anew, in cache."""
+OPERATORS = (
+    Operator(DNCKernel()),
+    Operator(ARMINKernel()),
+)
+"""Those of all kernels; a cell runs in the first that takes it."""
 
 
 def unroll(
@@ -44,14 +48,14 @@ def unroll(
     """Run `cell` over the time axis, with the arguments and results of `eager.unroll`; while recording, by it.
 
     Raises:
-        OptionError: the kernel cannot run the cell, or cannot be built here; says why.
+        OptionError: no kernel can run the cell, or it cannot be built here; says why.
     """
     arguments: dict[str, Any] = {"schedule": schedule, "lengths_B": lengths_B, "reset_TB": reset_TB, "noise": noise}
     if Recorder.listening():
         return eager.unroll(cell, inputs_TBI, state, **arguments)
     try:
         return _unroll(cell, inputs_TBI, state, **arguments)
-    except (forms.Unsupported, KernelUnavailable) as reason:
+    except (Unsupported, KernelUnavailable) as reason:
         raise OptionError(f"the fused engine cannot run this, because {reason}: use engine='auto'.") from reason
 
 
@@ -63,17 +67,31 @@ def unroll_where_possible(cell: Cell, inputs_TBI: Tensor, state: Any, **argument
     if not Recorder.listening():
         try:
             return _unroll(cell, inputs_TBI, state, **arguments)
-        except forms.Unsupported:
+        except Unsupported:
             pass
         except KernelUnavailable as reason:
             _warn(str(reason))
     return eager.unroll(cell, inputs_TBI, state, **arguments)
 
 
+def operator_for(cell: Cell) -> Operator:
+    """The operator of the kernel for such cells.
+
+    Raises:
+        Unsupported: there is none.
+    """
+    for operator in OPERATORS:
+        if operator.kernel.takes(cell):
+            return operator
+    memory = getattr(cell, "memory", None)
+    what = type(cell).__name__ + (f" with a {type(memory).__name__}" if memory is not None else "")
+    raise Unsupported(f"there is no kernel for a {what}")
+
+
 def problem_here() -> str:
     """Why there is no kernel on this machine; empty if there is one."""
     try:
-        library(torch.float32)
+        library(OPERATORS[0].kernel, torch.float32)
     except KernelUnavailable as reason:
         return str(reason)
     return ""
@@ -81,7 +99,7 @@ def problem_here() -> str:
 
 @cache
 def _warn(reason: str) -> None:
-    warnings.warn(f"DNCs run in the eager engine, because {reason}", stacklevel=2)
+    warnings.warn(f"models run in the eager engine, because {reason}", stacklevel=2)
 
 
 def _unroll(
@@ -94,20 +112,28 @@ def _unroll(
     reset_TB: Tensor | None = None,
     noise: Tree = None,
 ) -> tuple[Tensor, Any]:
-    form, weights = forms.form_of(cell)
-    kinds = forms.kinds_of(schedule)
+    operator = operator_for(cell)
+    kernel = operator.kernel
+    form, weights = kernel.form_of(cell)
+    kinds, drawn = kernel.kinds_of(schedule), kernel.noise_of(noise)
+    form = form._replace(noise=tuple(name for name in kernel.noise if name in drawn))
     dtype = weights[0].dtype
-    _require_fit(inputs_TBI, dtype, noise)
-    integers, limits = encoded(form)
-    leaves = forms.leaves_of(form, state)
+    if inputs_TBI.device.type != "cpu" or dtype not in (torch.float32, torch.float64):
+        raise Unsupported(f"it runs float32 and float64 on the CPU, not {dtype} on {inputs_TBI.device}")
+    _require_fit(drawn)
+    if not torch.compiler.is_compiling():  # the compiler cannot look into what follows
+        library(kernel, dtype)
+    integers, limits = kernel.encoded(form)
+    leaves = kernel.leaves_of(form, state)
     ended = lengths_B is not None and len(lengths_B) > 0 and int(lengths_B.min()) == 0  # before a chunk began
     if not kinds and not ended:
-        leaves = forms.without_unused_gradient(form, leaves)
-    output_TBH, reads, _, *final = dnc_sequence(
+        leaves = kernel.without_unused_gradient(form, leaves)
+    results = operator.sequence(
         inputs_TBI.to(dtype),
         weights,
         leaves,
-        [] if reset_TB is None else forms.leaves_of(form, cell.initial_state(inputs_TBI.shape[1])),
+        [] if reset_TB is None else kernel.leaves_of(form, cell.initial_state(inputs_TBI.shape[1])),
+        [drawn[name].to(dtype) for name in form.noise],
         torch.tensor(kinds, dtype=torch.int8) if kinds else None,
         lengths_B,
         reset_TB,
@@ -115,27 +141,26 @@ def _unroll(
         limits,
         0,
         torch.is_grad_enabled(),
-        INTERVAL,
     )
-    if noise is not None and noise.kept is not None:
-        output_TBH = output_TBH * noise.kept / (1 - cell.bypass_dropout)
-    y_TBO = cell.readout(output_TBH, reads)
+    tape = len(kernel.outputs)
+    y_TBO = kernel.readout(cell, results[:tape], noise)
     if lengths_B is not None:
         running_TB = torch.arange(inputs_TBI.shape[0]).unsqueeze(1) < lengths_B
         y_TBO = torch.where(running_TB.unsqueeze(-1), y_TBO, 0)
-    return y_TBO, forms.state_from(form, state, final)
+    return y_TBO, kernel.state_from(form, state, results[tape + 1 :])
 
 
-def _require_fit(inputs_TBI: Tensor, dtype: torch.dtype, noise: Tree) -> None:
-    """Raise for a call that the kernel cannot answer, whatever the cell, or where there is none."""
-    if inputs_TBI.device.type != "cpu" or dtype not in (torch.float32, torch.float64):
-        raise forms.Unsupported(f"it runs float32 and float64 on the CPU, not {dtype} on {inputs_TBI.device}")
-    if noise is not None and (noise.controller is not None or noise.memory is not None):
-        raise forms.Unsupported("it takes no noise inside a step, as of zoneout")
+def _require_fit(drawn: dict[str, Tensor]) -> None:
+    """Raise for a call that no kernel can answer."""
+    if any(tensor.requires_grad for tensor in drawn.values()):
+        raise Unsupported("it has no gradient of the noise")
     if gradients.in_differentiable_form():
-        raise forms.Unsupported("its stop-gradients have no differentiable form")
-    if torch.compiler.is_compiling():  # the compiler cannot look into what follows
-        return
-    if forms.inside_gradient_transform():
-        raise forms.Unsupported("torch.func's gradients cannot go through it; those of backward() can")
-    library(dtype)
+        raise Unsupported("its stop-gradients have no differentiable form")
+    if not torch.compiler.is_compiling() and _inside_gradient_transform():
+        raise Unsupported("torch.func's gradients cannot go through it; those of backward() can")
+
+
+def _inside_gradient_transform() -> bool:
+    """Whether a transform of `torch.func` other than vmap is at work."""
+    stack = torch._C._functorch.get_interpreter_stack()
+    return stack is not None and any(level.key() != torch._C._functorch.TransformType.Vmap for level in stack)

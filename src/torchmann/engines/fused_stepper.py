@@ -1,6 +1,6 @@
 """One step at a time through the fused kernel, with buffers of its own: no allocation, no operator, no graph.
 
-Shapes: B batch, I input, H controller output, R read heads, W width, O output.
+Shapes: B batch, I input, O output.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from torch import Tensor
 from torchmann.core.cell import Cell
 from torchmann.core.errors import OptionError, ShapeError
 from torchmann.core.recorder import Recorder
+from torchmann.engines import fused
 from torchmann.engines.kernels.build import KernelUnavailable
-from torchmann.engines.kernels.dnc import form as forms
-from torchmann.engines.kernels.dnc.call import Call
-from torchmann.engines.kernels.dnc.library import library
+from torchmann.engines.kernels.call import Call
+from torchmann.engines.kernels.kernel import Unsupported
+from torchmann.engines.kernels.library import library
 from torchmann.engines.kernels.pool import buffer
 
 
 class FusedStepper:
-    """Steps a cell of the DNC family in evaluation, from an input as it comes in to the output.
+    """Steps a cell that has a kernel in evaluation, from an input as it comes in to the output.
 
     Example::
 
@@ -47,9 +48,10 @@ class FusedStepper:
         self.cell: Any = cell
         self.time = start
         try:
-            self.form, self.weights = forms.form_of(cell)
-            self.forward = library(self.weights[0].dtype).dnc_forward
-        except (forms.Unsupported, KernelUnavailable) as reason:
+            self.kernel = fused.operator_for(cell).kernel
+            self.form, self.weights = self.kernel.form_of(cell)
+            self.forward = library(self.kernel, self.weights[0].dtype).kernel_forward
+        except (Unsupported, KernelUnavailable) as reason:
             raise OptionError(f"a FusedStepper cannot step this, because {reason}: use model.step.") from reason
         self.load(state)
 
@@ -58,34 +60,25 @@ class FusedStepper:
         """Go on from `state`, which may have another batch size."""
         self.template = state
         dtype = self.weights[0].dtype
-        self.leaves = [leaf.clone(memory_format=torch.contiguous_format) for leaf in forms.leaves_of(self.form, state)]
+        leaves = self.kernel.leaves_of(self.form, state)
+        self.leaves = [leaf.clone(memory_format=torch.contiguous_format) for leaf in leaves]
         rows = len(self.leaves[0])
         self.input_1BI = torch.zeros(1, rows, self.cell.input_size, dtype=dtype)
-        self.output_1BH = torch.zeros(1, rows, self.form.hidden, dtype=dtype)
-        self.reads_1BS = torch.zeros(1, rows, self.form.heads * self.form.width, dtype=dtype)
         self.kind_1 = torch.zeros(1, dtype=torch.int8)
-        call = Call(
-            self.input_1BI,
-            self.weights,
-            self.leaves,
-            [],
-            (self.kind_1, None, None),
-            self.form,
-            members=0,
-            keep=False,
-            interval=1,
-        )
+        steps = (self.kind_1, None, None)
+        call = Call(self.kernel, self.input_1BI, self.weights, [], self.leaves, [], steps, self.form, 0, False)
+        self.outputs = [torch.zeros(shape, dtype=dtype) for shape in call.output_shapes.values()]  # [1, B, ...]
         # the kernel takes every row's state in before it gives it out again, so both may be the same tensors
         call.leaf_pointers(call.problem.final, self.leaves)
+        call.output_pointers(call.problem.output, self.outputs)
         self.room = buffer(call.sizes.tape, dtype), buffer(call.sizes.forward_scratch, dtype)
         call.problem.tape, call.problem.scratch = (part.data_ptr() for part in self.room)
-        call.problem.output, call.problem.reads = self.output_1BH.data_ptr(), self.reads_1BS.data_ptr()
         self.call, self.problem = call, ctypes.byref(call.problem)
 
     @property
     def state(self) -> Any:
         """The state now, as the reference has it; a copy."""
-        return forms.state_from(self.form, self.template, [leaf.clone() for leaf in self.leaves])
+        return self.kernel.state_from(self.form, self.template, [leaf.clone() for leaf in self.leaves])
 
     @torch.no_grad()
     def __call__(self, x_BI: Tensor, *, kind: Hashable = None) -> Tensor:
@@ -107,11 +100,11 @@ class FusedStepper:
         if x_BI.shape != self.input_1BI.shape[1:]:
             raise ShapeError(f"input must be {list(self.input_1BI.shape[1:])}, got {list(x_BI.shape)}.")
         kind = self.cell.schedule(1, self.time)[0] if kind is None else kind
-        if kind not in forms.KINDS:
+        if kind not in self.kernel.step_kinds:
             raise OptionError(f"the fused kernel has no step {kind!r}: use model.step.")
         self.time += 1
-        self.kind_1.fill_(forms.KINDS[kind])
+        self.kind_1.fill_(self.kernel.step_kinds[kind])
         self.input_1BI.copy_(x_BI)
         if len(x_BI):
             self.forward(self.problem)
-        return self.cell.readout(self.output_1BH[0], self.reads_1BS[0])
+        return self.kernel.readout(self.cell, [output[0] for output in self.outputs], None)

@@ -14,7 +14,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -40,12 +40,13 @@ def cache_directory() -> Path:
     return Path(given).expanduser() if given else Path(pooch.os_cache("torchmann")) / "kernels"
 
 
-def built(sources: Path, main: str, defines: Mapping[str, str]) -> ctypes.CDLL:
-    """The library made of the C++ file `main` in the folder `sources`, built if the cache does not have it.
+def built(name: str, main: Path, shared: Path, defines: Mapping[str, str]) -> ctypes.CDLL:
+    """The library `name` made of the C++ file `main`, built if the cache does not have it.
 
     Args:
-        sources: a folder; all its files count as sources.
-        main: the file to compile.
+        name: with which the name of the library's file begins.
+        main: the file to compile; all files of its folder count as sources.
+        shared: a folder of headers, which count as sources, too.
         defines: preprocessor definitions.
 
     Raises:
@@ -57,11 +58,11 @@ def built(sources: Path, main: str, defines: Mapping[str, str]) -> ctypes.CDLL:
     flags = [
         *COMPILE,
         *os.environ.get("CXXFLAGS", "").split(),
-        *(f"-D{name}={value}" for name, value in defines.items()),
+        *(f"-D{key}={value}" for key, value in defines.items()),
     ]
-    library = cache_directory() / f"{sources.parent.name}-{_key(sources, compiler, flags)}.so"
+    library = cache_directory() / f"{name}-{_key((main.parent, shared), compiler, flags)}.so"
     if not library.exists():
-        _build(compiler, flags, sources / main, library)
+        _build(compiler, [*flags, f"-I{shared}"], main, library)
     try:
         return ctypes.CDLL(str(library))
     except OSError as error:
@@ -85,10 +86,10 @@ def find_compiler() -> str:
     )
 
 
-def _key(sources: Path, compiler: str, flags: list[str]) -> str:
+def _key(folders: Iterable[Path], compiler: str, flags: list[str]) -> str:
     """A name for all that a built library depends on."""
     digest = hashlib.sha256()
-    for path in sorted(sources.iterdir()):
+    for path in (path for folder in folders for path in sorted(folder.iterdir())):
         digest.update(path.name.encode() + path.read_bytes())
     digest.update("\0".join([_version(compiler), *flags, _processor(), torch.__version__]).encode())
     return digest.hexdigest()[:20]

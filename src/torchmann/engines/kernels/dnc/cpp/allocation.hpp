@@ -2,6 +2,7 @@
 #pragma once
 
 #include "content.hpp"
+#include "problem.hpp"
 
 namespace dnc {
 

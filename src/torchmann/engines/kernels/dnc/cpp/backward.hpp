@@ -111,7 +111,7 @@ class Backward {
     Carry carry(int64_t r, int64_t block) const { return {s, carries + (r * s.blocks + block) * Carry::size(s)}; }
     bool runs(int64_t t, int64_t b) const { return t < time.end(b); }
     int64_t row(int64_t t, int64_t b) const { return (group.member * s.T + t) * s.B + b; }
-    real* d_gates(int64_t t, int64_t b) const { return d_gates_ + (t * s.B + b) * s.gates; }
+    real* d_gates(int64_t t, int64_t b) const { return d_gates_ + (t * s.B + b) * s.controller.gates; }
     real* d_interface(int64_t use, int64_t b) const { return d_interface_ + (use * s.B + b) * s.padded_interface; }
 
     // Start from the gradient of the final state.
@@ -121,7 +121,7 @@ class Backward {
         start_controller(s, p.d_final, at.row, state(r), reads(r));
         for (int64_t block = 0; block < s.blocks; block++) {
             const Carry c = carry(r, block);
-            widen_memory(s, c.memory, at.at(p.d_final, MEMORY, block));
+            widen_memory(c.memory, at.at(p.d_final, MEMORY, block), s.slots, s.width, N);
             widen_link(s, c.link, at.at(p.d_final, LINK, block));
             pad_rows(c.usage, at.at(p.d_final, USAGE, block), 1, s.slots, N);
             pad_rows(c.write, at.at(p.d_final, WRITE_WEIGHTS, block), 1, s.slots, N);
@@ -139,8 +139,7 @@ class Backward {
         fill(state(r).h, 2 * s.padded_hidden + s.padded_reads);
         for (int64_t block = 0; block < s.blocks; block++) {
             const Carry c = carry(r, block);
-            if (real* memory = at.at(to, MEMORY, block))
-                narrow_memory(s, c.memory, [memory](int64_t i, real value) { memory[i] += value; });
+            add_narrowed(at.at(to, MEMORY, block), c.memory, s.slots, s.width, s.padded_slots);
             add_unpadded(at.at(to, LINK, block), c.link, s.slots, s.slots, s.padded_slots);
             add_unpadded(at.at(to, USAGE, block), c.usage, 1, s.slots, s.padded_slots);
             add_unpadded(at.at(to, WRITE_WEIGHTS, block), c.write, 1, s.slots, s.padded_slots);
@@ -159,8 +158,8 @@ class Backward {
             const int64_t b = group.first + r;
             const bool run = runs(t, b);
             pad_rows(d_output + r * s.padded_hidden,
-                     run && p.d_output ? p.d_output + row(t, b) * s.hidden : nullptr, 1, s.hidden, s.padded_hidden);
-            if (run && p.d_reads) add_to(reads(r), p.d_reads + row(t, b) * s.read_size, s.read_size);
+                     run && p.d_output[CONTROLLER_OUTPUT] ? p.d_output[CONTROLLER_OUTPUT] + row(t, b) * s.hidden : nullptr, 1, s.hidden, s.padded_hidden);
+            if (run && p.d_output[READ_VECTORS]) add_to(reads(r), p.d_output[READ_VECTORS] + row(t, b) * s.read_size, s.read_size);
             if (kind == HOLD) continue;
             fill(d_interface(use, b), s.padded_interface);
             if (run) use_memory(t, r, kind);
@@ -169,19 +168,19 @@ class Backward {
             multiply(group.rows, d_interface(use, group.first), s.padded_interface, weights.interface, d_output,
                      s.padded_hidden, d_output, s.padded_hidden);
         for (int64_t r = 0; r < group.rows; r++) control_step(t, r);
-        multiply(group.rows, d_gates(t, group.first), s.gates, weights.gates, weights.zeros, 0, d_seen, columns);
+        multiply(group.rows, d_gates(t, group.first), s.controller.gates, weights.gates, weights.zeros, 0, d_seen, columns);
         for (int64_t r = 0; r < group.rows; r++) see(t, r);
     }
 
     void control_step(int64_t t, int64_t r) {
         const int64_t b = group.first + r, H = s.padded_hidden;
-        if (!runs(t, b)) return fill(d_gates(t, b), s.gates);
+        if (!runs(t, b)) return fill(d_gates(t, b), s.controller.gates);
         real* d = d_output + r * H;
         if (p.output_norm)
             normalise_backward(d, tape.norm(t, b), tape.norm(t, b)[H], p.weight[NORM_GAIN] + group.member * s.hidden,
                                s.hidden, H, d_norms + 10 * H, d_norms + 11 * H);
         add_to(state(r).h, d, H);
-        control_backward(s, group.member, tape.gates(t, b), tape.extra(t, b), state(r), d_gates(t, b), d_norms, one);
+        control_backward(s.controller, group.member, tape.gates(t, b), tape.extra(t, b), state(r), d_gates(t, b), d_norms, one);
     }
 
     // The gradient of what the controller saw goes to the input, the reads and h.

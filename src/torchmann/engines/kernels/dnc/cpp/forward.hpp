@@ -7,11 +7,6 @@
 
 namespace dnc {
 
-// Rows [first, first + rows) of one member, which one thread takes through all steps.
-struct Group {
-    int64_t member, first, rows;
-};
-
 class Forward {
   public:
     static int64_t scratch_size(const Sizes& s, int64_t rows) {
@@ -66,11 +61,11 @@ class Forward {
 
     void step(int64_t t) {
         for (int64_t r = 0; r < group.rows; r++) see(t, r);
-        multiply(group.rows, tape.seen(t, group.first), s.padded_seen, weights.gates, weights.gates_bias, 0,
-                 tape.gates(t, group.first), s.gates);
+        multiply(group.rows, tape.seen(t, group.first), s.controller.padded_seen, weights.gates, weights.gates_bias, 0,
+                 tape.gates(t, group.first), s.controller.gates);
         for (int64_t r = 0; r < group.rows; r++) {
             const int64_t b = group.first + r;
-            if (runs(t, b)) control(s, group.member, tape.gates(t, b), tape.extra(t, b), state(r));
+            if (runs(t, b)) control(s.controller, group.member, tape.gates(t, b), tape.extra(t, b), state(r));
             show(t, r);
         }
         const int8_t kind = s.kind_of(t);
@@ -83,7 +78,7 @@ class Forward {
         }
         for (int64_t r = 0; r < group.rows; r++) {
             const int64_t b = group.first + r;
-            real* to = p.reads + row(t, b) * s.read_size;
+            real* to = p.output[READ_VECTORS] + row(t, b) * s.read_size;
             if (runs(t, b)) copy(to, reads(r), s.read_size);
             else fill(to, s.read_size);
         }
@@ -94,17 +89,17 @@ class Forward {
         const int64_t b = group.first + r;
         real* seen = tape.seen(t, b);
         if (time.resets(t, b)) start(r, 1);
-        if (!runs(t, b)) return fill(seen, s.padded_seen);
+        if (!runs(t, b)) return fill(seen, s.controller.padded_seen);
         copy(seen, p.x + row(t, b) * p.input, p.input);
         copy(seen + p.input, reads(r), s.fed_back);
         copy(seen + p.input + s.fed_back, state(r).h, s.hidden);
-        fill(seen + s.seen, s.padded_seen - s.seen);
+        fill(seen + s.controller.seen, s.controller.padded_seen - s.controller.seen);
     }
 
     // The controller's output, layer-normalised if asked for: to the caller and to the interface.
     void show(int64_t t, int64_t r) {
         const int64_t b = group.first + r, H = s.padded_hidden;
-        real *to = p.output + row(t, b) * s.hidden, *normalised = tape.norm(t, b);
+        real *to = p.output[CONTROLLER_OUTPUT] + row(t, b) * s.hidden, *normalised = tape.norm(t, b);
         real* used = s.kind_of(t) != HOLD ? tape.output(time.used(t), b) : nullptr;
         if (!runs(t, b)) {
             fill(to, s.hidden);
@@ -181,8 +176,7 @@ class Forward {
                 wrote.number < 0 ? tape.home_write(wrote.fresh, b, block) : tape.write(wrote.number, b, block);
             const real* weights = read.number < 0 ? tape.home_read_weights(read.fresh, b, block)
                                                   : tape.read(read.number, b, block).weights;
-            real* memory_to = at.at(p.final, MEMORY, block);
-            narrow_memory(s, memory(r, block), [memory_to](int64_t i, real value) { memory_to[i] = value; });
+            narrow_memory(at.at(p.final, MEMORY, block), memory(r, block), s.slots, s.width, s.padded_slots);
             copy(at.at(p.final, USAGE, block), last.usage, s.slots);
             copy(at.at(p.final, WRITE_WEIGHTS, block), last.weights, s.slots);
             unpad_rows(at.at(p.final, READ_WEIGHTS, block), weights, s.heads, s.slots, s.padded_slots);

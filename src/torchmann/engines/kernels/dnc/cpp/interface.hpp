@@ -1,38 +1,10 @@
 // The interface vector: its activations, in place, and their derivatives from the activated values.
 #pragma once
 
+#include "activations.hpp"
 #include "problem.hpp"
 
 namespace dnc {
-
-template <class Function>
-inline void map(real* values, int64_t count, Function function) {
-    for (int64_t i = 0; i < count; i += lanes)
-        store_part(values + i, function(load_part(values + i, count - i)), count - i);
-}
-
-// d[i] *= slope(values[i]).
-template <class Function>
-inline void scale_by(real* d, const real* values, int64_t count, Function slope) {
-    for (int64_t i = 0; i < count; i += lanes)
-        store_part(d + i, load_part(d + i, count - i) * slope(load_part(values + i, count - i)), count - i);
-}
-
-inline vec sigmoid_slope(vec y) { return y * (1 - y); }
-inline vec tanh_slope(vec y) { return 1 - y * y; }
-
-// Softmax over `count` numbers that lie `stride` apart.
-inline void small_softmax(real* values, int64_t count, int64_t stride) {
-    real most = values[0], total = 0;
-    for (int64_t i = 1; i < count; i++) most = std::max(most, values[i * stride]);
-    for (int64_t i = 0; i < count; i++) total += values[i * stride] = std::exp(values[i * stride] - most);
-    for (int64_t i = 0; i < count; i++) values[i * stride] /= total;
-}
-inline void small_softmax_backward(real* d, const real* values, int64_t count, int64_t stride) {
-    real mean = 0;
-    for (int64_t i = 0; i < count; i++) mean += d[i * stride] * values[i * stride];
-    for (int64_t i = 0; i < count; i++) d[i * stride] = values[i * stride] * (d[i * stride] - mean);
-}
 
 // The fields of one block.
 inline void activate(const Sizes& s, real* z) {
@@ -59,7 +31,7 @@ inline void activate_backward(const Sizes& s, const real* y, real* d) {
         for (int64_t field : {f.read_key, f.write_key, f.write_vector})
             scale_by(d + field, y + field, field == f.read_key ? s.read_size : s.width, tanh_slope);
     const real one = s.p.oneplus ? 1 : 0;
-    auto strength = [d, y](int64_t field, real one) { d[field] *= -std::expm1(one - y[field]); };  // the sigmoid of before
+    auto strength = [d, y](int64_t field, real one) { d[field] *= softplus_slope(y[field], one); };
     for (int64_t r = 0; r < s.heads; r++) strength(f.read_strength + r, one);
     strength(f.write_strength, one);
     scale_by(d + f.erase, y + f.erase, s.width, sigmoid_slope);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "vec.hpp"
+#include "problem.hpp"
 
 namespace dnc {
 

@@ -59,11 +59,11 @@ inline void write_forward(const Sizes& s, const real* y, const WriteRecord& befo
     else
         sorted_allocation(now.usage, s.p.usage_floor, s.slots, N, scratch.products,
                           reinterpret_cast<integer*>(now.order), scratch.allocation);
-    look_up(memory, before.norm, y + f.write_key, y[f.write_strength], s.p.epsilon, s.width, s.slots, N,
+    look_up(memory, before.norm, y + f.write_key, y[f.write_strength], s.similarity, s.width, s.slots, N,
             now.similarity, now.content);
     write_weighting(now.content, scratch.allocation, y[f.allocation_gate], y[f.write_gate], N, now.weights);
     erase_and_add(memory, now.weights, y + f.erase, y + f.write_vector, s.width, N, memory);
-    norms(memory, s.width, N, s.p.epsilon, now.norm);
+    norms(memory, s.width, N, s.similarity, now.norm);
     if (!s.p.links) return;
     precedence(before.precedence, now.weights, N, now.precedence);
     if (!reads_too) extend_links(link, now.weights, before.precedence, N, link);
@@ -81,7 +81,7 @@ inline void read_forward(const Sizes& s, const real* y, const WriteRecord& writt
                       scratch.ahead, scratch.back);
     for (int64_t r = 0; r < s.heads; r++) {
         real *content = now.content + r * N, *weights = now.weights + r * N;
-        look_up(memory, written.norm, y + f.read_key + r * s.width, y[f.read_strength + r], s.p.epsilon, s.width,
+        look_up(memory, written.norm, y + f.read_key + r * s.width, y[f.read_strength + r], s.similarity, s.width,
                 s.slots, N, now.similarity + r * N, content);
         if (s.p.links) {
             const real* mode = y + f.read_mode + 3 * r;
@@ -110,18 +110,6 @@ struct Carry {
     }
 };
 
-// The gradient of one look-up, added to that of the memory; returns d_key in `d_key` and the strength's.
-inline real look_up_gradient(const Sizes& s, const real* memory, const real* norm, const real* key, real strength,
-                             const real* similarity, const real* weights, const real* d_weights, real* d_product,
-                             real* d_norm, real* d_key) {
-    real d_length;
-    const real d_strength = look_up_backward(norm, key, strength, s.p.epsilon, s.width, s.padded_slots, similarity,
-                                             weights, d_weights, d_product, d_norm, &d_length);
-    read_out(memory, d_product, s.width, s.padded_slots, d_key);
-    for (int64_t w = 0; w < s.width; w++) d_key[w] += d_length * key[w];
-    return d_strength;
-}
-
 // The backward of `read_forward`. carry.read holds the gradient of this step's weightings and becomes that of the step
 // before; d_reads is the gradient of what was read. If this step wrote, `updates` takes the links back as well, and
 // carry.write then holds the gradient of this step's write weighting.
@@ -141,8 +129,9 @@ inline void read_backward(const Sizes& s, const real* y, const WriteRecord& writ
         for (int64_t n = 0; n < N; n += lanes) store(d_content + n, mode * load(d_weights + n));
         if (s.p.links) d[f.read_mode + 3 * r + 1] = dot(d_weights, now.content + r * N, N);
         d[f.read_strength + r] = look_up_gradient(
-            s, memory, written.norm, y + f.read_key + r * s.width, y[f.read_strength + r], now.similarity + r * N,
-            now.content + r * N, d_content, scratch.d_product + r * N, d_norm, d + f.read_key + r * s.width);
+            memory, written.norm, y + f.read_key + r * s.width, y[f.read_strength + r], s.similarity, s.width, N,
+            now.similarity + r * N, now.content + r * N, d_content, scratch.d_product + r * N, d_norm,
+            d + f.read_key + r * s.width);
     }
     matrix_gradient(memory, written.norm, d_norm, s.heads, scratch.d_product, y + f.read_key, now.weights, d_reads,
                     s.width, N, carry.memory);
@@ -212,8 +201,9 @@ inline void write_backward(const Sizes& s, const real* y, const WriteRecord& bef
     d[f.allocation_gate] = write_gate * sum(by_allocation);
     // c = C(M', k, beta)
     fill(scratch.d_norm, N);
-    d[f.write_strength] = look_up_gradient(s, memory, before.norm, y + f.write_key, y[f.write_strength], now.similarity,
-                                           now.content, d_content, scratch.d_product, scratch.d_norm, d + f.write_key);
+    d[f.write_strength] = look_up_gradient(memory, before.norm, y + f.write_key, y[f.write_strength], s.similarity,
+                                           s.width, N, now.similarity, now.content, d_content, scratch.d_product,
+                                           scratch.d_norm, d + f.write_key);
     matrix_gradient(memory, before.norm, scratch.d_norm, 1, scratch.d_product, y + f.write_key, nullptr, nullptr,
                     s.width, N, carry.memory);
     // a of u, u of before

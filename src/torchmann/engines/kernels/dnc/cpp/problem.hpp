@@ -3,36 +3,28 @@
 
 #include <algorithm>
 
-#include "vec.hpp"
+#include "controller.hpp"
+#include "matrix.hpp"
+#include "timeline.hpp"
 
 namespace dnc {
 
-enum ControllerKind : int64_t { LSTM, LAYER_NORM_LSTM, GRU, ELMAN };
-enum StepKind : int8_t { HOLD = 0, READS = 1, WRITES = 2 };  // a dense step reads and writes
+using namespace kernels;
 
 // Leaves of the state, in the order in which they are passed.
 enum Leaf { H, C, LAST_READS, MEMORY, USAGE, WRITE_WEIGHTS, READ_WEIGHTS, PRECEDENCE, LINK, leaves };
 
-// Weights, in the order in which they are passed; null where the controller or the options have none.
-enum Weight {
-    WEIGHT_IH,
-    WEIGHT_HH,
-    BIAS_IH,
-    BIAS_HH,
-    GAIN,
-    SHIFT,
-    NORM_GAIN,
-    NORM_SHIFT,
-    INTERFACE,
-    INTERFACE_BIAS,
-    weights
-};
+// Weights, in the order in which they are passed, those of the controller first; null where there are none.
+enum Weight { NORM_GAIN = controller_weights, NORM_SHIFT, INTERFACE, INTERFACE_BIAS, weights };
+
+enum Output { CONTROLLER_OUTPUT, READ_VECTORS, outputs };
 
 // Filled in by Python (ctypes) field by field: 64-bit integers, doubles, pointers. All tensors are contiguous, have the
 // kernel's number type unless said otherwise, and a leading axis of ensemble members.
 struct Problem {
     // sizes
     int64_t members, steps, batch, input, hidden, heads, slots, width, blocks;
+    int64_t interval;            // write steps between two snapshots of memory and links
     // options
     int64_t controller;          // a ControllerKind
     int64_t carry_normalised;    // layer-norm LSTM: the next step gets the normalised cell
@@ -46,11 +38,11 @@ struct Problem {
     int64_t usage_gradient;      // the gradient passes from usage into the write weighting of the step before
     int64_t gated;               // an attentive gate mixes the blocks' reads
     int64_t keep;                // fill the tape that the backward needs
-    int64_t interval;            // write steps between two snapshots of memory and links
     int64_t threads;
-    // limits; zero or less is none
-    double clip_state, clip_interface;
-    double norm_epsilon, output_norm_epsilon, epsilon, usage_floor;
+    // limits; of those that clip, zero or less is none
+    double clip_state, norm_epsilon, clip_interface, output_norm_epsilon;
+    double similarity_inner, similarity_added, similarity_outer, similarity_scale;  // see Similarity
+    double usage_floor;
     // inputs
     const real* x;           // [members, T, B, I]
     const int8_t* kinds;     // [T] StepKind; null: all dense
@@ -60,13 +52,12 @@ struct Problem {
     const real* state[leaves];  // before the first step, [members, B, ...]
     const real* fresh[leaves];  // where rows that are reset start
     // results
-    real* output;  // [members, T, B, H]
-    real* reads;   // [members, T, B, R W]
+    real* output[outputs];  // [members, T, B, H] of the controller, [members, T, B, R W] of reads
     real* final[leaves];
     real* tape;
     real* scratch;
     // gradients of the results; null: zero
-    const real *d_output, *d_reads;
+    const real* d_output[outputs];
     const real* d_final[leaves];
     // gradients wanted; null: not wanted
     real* d_x;
@@ -98,46 +89,29 @@ struct Fields {
     }
 };
 
-// Which groups of rows of weight_ih and weight_hh make which groups of columns of the pre-activations. A GRU's candidate
-// needs the parts from the input and from the state apart, so it has four groups of columns.
-struct Gates {
-    int64_t columns, rows;
-    const int64_t *from_input, *from_state;
-
-    explicit Gates(int64_t controller) {
-        static constexpr int64_t same[] = {0, 1, 2, 3}, candidate_apart[] = {0, 1, 3};
-        columns = controller == ELMAN ? 1 : 4;
-        rows = controller == GRU ? 3 : columns;
-        from_input = same;
-        from_state = controller == GRU ? candidate_apart : same;
-    }
-};
-
 // Sizes that follow from the problem; "padded" ones are multiples of `padding`.
 struct Sizes {
     const Problem& p;
     Fields fields;
-    Gates gate;
+    Controller controller;
+    Similarity similarity;
     int64_t T, B, hidden, padded_hidden, heads, slots, padded_slots, width, blocks;
     int64_t read_size, padded_reads;   // R W
-    int64_t fed_back, seen, padded_seen;  // what the controller sees: input, reads, hidden
-    int64_t gates;                     // columns of the pre-activations, padded
-    int64_t extra;                     // what a controller keeps per step besides its gates
+    int64_t fed_back;                  // of these the controller sees
     int64_t interface, padded_interface;
     int64_t memory, link;              // numbers in the memory and in the links of a block
     int64_t used, written, read;       // number of steps that use, write, read the memory
 
-    explicit Sizes(const Problem& problem) : p(problem), fields(problem), gate(problem.controller) {
+    explicit Sizes(const Problem& problem)
+        : p(problem), fields(problem),
+          controller(p.controller, p.input + (p.feedback ? p.heads * p.width : 0), p.hidden, p.carry_normalised, p.relu,
+                     p.clip_state, p.norm_epsilon, p.weight),
+          similarity{real(p.similarity_inner), real(p.similarity_added), real(p.similarity_outer),
+                     real(p.similarity_scale)} {
         T = p.steps, B = p.batch, hidden = p.hidden, padded_hidden = padded(hidden);
         heads = p.heads, slots = p.slots, padded_slots = padded(slots), width = p.width, blocks = p.blocks;
         read_size = heads * width, padded_reads = padded(read_size);
         fed_back = p.feedback ? read_size : 0;
-        seen = p.input + fed_back + hidden, padded_seen = padded(seen);
-        gates = gate.columns * padded_hidden;
-        extra = p.controller == LSTM              ? 2 * padded_hidden
-                : p.controller == LAYER_NORM_LSTM ? 6 * padded_hidden + padding
-                : p.controller == GRU             ? padded_hidden
-                                                  : 0;
         interface = blocks * (fields.size + (p.gated ? heads : 0)), padded_interface = padded(interface);
         memory = width * padded_slots, link = p.links ? padded_slots * padded_slots : 0;
         used = written = read = 0;
@@ -147,7 +121,7 @@ struct Sizes {
         }
     }
 
-    int8_t kind_of(int64_t t) const { return p.kinds ? p.kinds[t] : READS | WRITES; }
+    int8_t kind_of(int64_t t) const { return kind_at(p.kinds, t); }
     int64_t snapshots() const { return (written + p.interval - 1) / p.interval; }
 };
 

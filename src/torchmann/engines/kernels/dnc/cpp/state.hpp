@@ -30,18 +30,6 @@ struct Row {
     }
 };
 
-// memory [N, W] to width-major [W, padded N], and back.
-inline void widen_memory(const Sizes& s, real* to, const real* from) {
-    fill(to, s.memory);
-    if (!from) return;
-    for (int64_t n = 0; n < s.slots; n++)
-        for (int64_t w = 0; w < s.width; w++) to[w * s.padded_slots + n] = from[n * s.width + w];
-}
-template <class Put>
-inline void narrow_memory(const Sizes& s, const real* from, Put put) {
-    for (int64_t n = 0; n < s.slots; n++)
-        for (int64_t w = 0; w < s.width; w++) put(n * s.width + w, from[w * s.padded_slots + n]);
-}
 inline void widen_link(const Sizes& s, real* to, const real* from) {
     if (!s.link) return;
     fill(to, s.link);
@@ -65,13 +53,13 @@ inline void make_home(const Tape& tape, const real* const* leaves_, int64_t fres
     for (int64_t block = 0; block < s.blocks; block++) {
         const WriteRecord home = tape.home_write(fresh, b, block);
         real* memory = tape.home_memory(fresh, b, block);
-        widen_memory(s, memory, at.at(leaves_, MEMORY, block));
+        widen_memory(memory, at.at(leaves_, MEMORY, block), s.slots, s.width, N);
         widen_link(s, memory + s.memory, at.at(leaves_, LINK, block));
         pad_rows(home.usage, at.at(leaves_, USAGE, block), 1, s.slots, N);
         pad_rows(home.weights, at.at(leaves_, WRITE_WEIGHTS, block), 1, s.slots, N);
         pad_rows(home.precedence, at.at(leaves_, PRECEDENCE, block), 1, s.slots, N);
         pad_rows(tape.home_read_weights(fresh, b, block), at.at(leaves_, READ_WEIGHTS, block), s.heads, s.slots, N);
-        norms(memory, s.width, N, s.p.epsilon, home.norm);
+        norms(memory, s.width, N, s.similarity, home.norm);
     }
 }
 

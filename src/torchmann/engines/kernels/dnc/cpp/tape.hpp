@@ -1,6 +1,7 @@
 // The tape: what the forward pass leaves for the backward pass, and where each part of it lies.
 #pragma once
 
+#include "grouping.hpp"
 #include "problem.hpp"
 
 namespace dnc {
@@ -29,7 +30,7 @@ struct TapeSizes {
     int64_t per_step, per_use, per_write, per_read, per_snapshot, per_home;
 
     explicit TapeSizes(const Sizes& s) {
-        per_step = s.padded_seen + s.gates + s.extra + (s.p.output_norm ? s.padded_hidden + padding : 0);
+        per_step = s.controller.padded_seen + s.controller.gates + s.controller.extra + (s.p.output_norm ? s.padded_hidden + padding : 0);
         per_use = s.padded_hidden + s.padded_interface * (s.p.clip_interface > 0 ? 2 : 1);
         per_write = s.blocks * WriteRecord::vectors * s.padded_slots;
         per_read = s.blocks * (ReadRecord::vectors * s.heads * s.padded_slots + (s.p.gated ? s.padded_reads : 0));
@@ -55,15 +56,14 @@ struct Tape {
                       steps(s, s.written, 2) * t.per_write + steps(s, s.read, 2) * t.per_read +
                       steps(s, s.snapshots(), 0) * t.per_snapshot + 2 * t.per_home) + slack;
     }
-    static constexpr int64_t slack = 64;
 
     Tape(const Sizes& s, int64_t member) : s(s), sizes(s), keep(s.p.keep) {
         real* next = s.p.tape + member * size(s);
         auto take = [&next, &s](int64_t count) { return (next += s.B * count) - s.B * count; };
         const int64_t T = steps(s, s.T, 1), used = steps(s, s.used, 1), read = steps(s, s.read, 2);
-        seen_ = take(T * s.padded_seen);
-        gates_ = take(T * s.gates);
-        extra_ = take(T * s.extra);
+        seen_ = take(T * s.controller.padded_seen);
+        gates_ = take(T * s.controller.gates);
+        extra_ = take(T * s.controller.extra);
         norm_ = take(s.p.output_norm ? T * (s.padded_hidden + padding) : 0);
         output_ = take(used * s.padded_hidden);
         fields_ = take(used * s.padded_interface);
@@ -76,9 +76,9 @@ struct Tape {
     }
 
     // By step and row.
-    real* seen(int64_t t, int64_t b) const { return seen_ + (now(t) * s.B + b) * s.padded_seen; }
-    real* gates(int64_t t, int64_t b) const { return gates_ + (now(t) * s.B + b) * s.gates; }
-    real* extra(int64_t t, int64_t b) const { return extra_ + (now(t) * s.B + b) * s.extra; }
+    real* seen(int64_t t, int64_t b) const { return seen_ + (now(t) * s.B + b) * s.controller.padded_seen; }
+    real* gates(int64_t t, int64_t b) const { return gates_ + (now(t) * s.B + b) * s.controller.gates; }
+    real* extra(int64_t t, int64_t b) const { return extra_ + (now(t) * s.B + b) * s.controller.extra; }
     real* norm(int64_t t, int64_t b) const { return norm_ + (now(t) * s.B + b) * (s.padded_hidden + padding); }
 
     // By number of the step among those that use, write or read the memory.
@@ -116,59 +116,6 @@ struct Tape {
     int64_t last_two(int64_t number) const { return keep ? number : number & 1; }
     real* home(int64_t fresh, int64_t b, int64_t block) const {
         return home_ + (fresh * s.B + b) * sizes.per_home + block * (sizes.per_home / s.blocks);
-    }
-};
-
-// Where a row's memory comes from before a step: a record by its number, or a home.
-struct Source {
-    int64_t number;  // -1: home
-    int64_t fresh;   // 1: the home of a reset row
-};
-
-// Numbers of steps among those that use, write and read, and what was last written and read before each.
-struct Timeline {
-    const Sizes& s;
-    const int8_t* reset;
-    const int64_t* lengths;
-    int64_t* before;  // [3, T + 1]: used, written, read before step t
-
-    static int64_t size(const Sizes& s) { return padded(3 * (s.T + 1) * sizeof(int64_t) / sizeof(real) + 1); }
-
-    Timeline(const Sizes& s, int64_t member, int64_t* numbers)
-        : s(s), reset(s.p.reset ? s.p.reset + member * s.T * s.B : nullptr),
-          lengths(s.p.lengths ? s.p.lengths + member * s.B : nullptr), before(numbers) {}
-
-    static void count(const Sizes& s, int64_t* before) {
-        const int64_t n = s.T + 1;
-        before[0] = before[n] = before[2 * n] = 0;
-        for (int64_t t = 0; t < s.T; t++) {
-            const int8_t kind = s.kind_of(t);
-            before[t + 1] = before[t] + (kind != HOLD);
-            before[n + t + 1] = before[n + t] + ((kind & WRITES) != 0);
-            before[2 * n + t + 1] = before[2 * n + t] + ((kind & READS) != 0);
-        }
-    }
-
-    int64_t used(int64_t t) const { return before[t]; }
-    int64_t written(int64_t t) const { return before[s.T + 1 + t]; }
-    int64_t read(int64_t t) const { return before[2 * (s.T + 1) + t]; }
-    bool resets(int64_t t, int64_t b) const { return reset && reset[t * s.B + b]; }
-
-    // Steps of row b: from there on it only rests, or is reset.
-    int64_t end(int64_t b) const { return lengths ? lengths[b] : s.T; }
-
-    // What row b last wrote (or read) before step t, a reset at t itself taken into account; a home if nothing since.
-    Source last(int8_t what, int64_t t, int64_t b) const {
-        return resets(t, b) ? Source{-1, 1} : after(what, t, b);
-    }
-
-    // The same for the state after `steps` steps.
-    Source after(int8_t what, int64_t steps, int64_t b) const {
-        const int64_t done = std::min(steps, end(b)), number = (what == WRITES ? written(done) : read(done)) - 1;
-        if (reset)
-            for (int64_t step = steps - 1; step >= 0 && !(step < done && (s.kind_of(step) & what)); step--)
-                if (resets(step, b)) return {-1, 1};
-        return {number, 0};
     }
 };
 

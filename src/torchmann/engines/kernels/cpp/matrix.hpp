@@ -3,7 +3,24 @@
 
 #include "vec.hpp"
 
-namespace dnc {
+namespace kernels {
+
+// A memory as the caller has it, [count, width], to width-major [width, slots], and back; null is zero.
+inline void widen_memory(real* to, const real* from, int64_t count, int64_t width, int64_t slots) {
+    fill(to, width * slots);
+    if (!from) return;
+    for (int64_t n = 0; n < count; n++)
+        for (int64_t w = 0; w < width; w++) to[w * slots + n] = from[n * width + w];
+}
+inline void narrow_memory(real* to, const real* from, int64_t count, int64_t width, int64_t slots) {
+    for (int64_t n = 0; n < count; n++)
+        for (int64_t w = 0; w < width; w++) to[n * width + w] = from[w * slots + n];
+}
+inline void add_narrowed(real* to, const real* from, int64_t count, int64_t width, int64_t slots) {
+    if (!to) return;
+    for (int64_t n = 0; n < count; n++)
+        for (int64_t w = 0; w < width; w++) to[n * width + w] += from[w * slots + n];
+}
 
 // (M k)[n] = sum over w of M[w][n] k[w].
 inline void match(const real* memory, const real* key, int64_t width, int64_t slots, real* to) {
@@ -47,10 +64,20 @@ inline void read_out(const real* memory, const real* weights, int64_t width, int
     }
 }
 
-// norm[n] = sqrt(sum over w of M[w][n]^2 + eps).
-inline void norms(const real* memory, int64_t width, int64_t slots, real epsilon, real* norm) {
+// The cosine similarity k . m / (scale (|k| + added) (|m| + added) + outer), |x| = sqrt(sum of squares + inner).
+struct Similarity {
+    real inner, added, outer, scale;
+
+    template <class Number>
+    Number denominator(real key_norm, Number slot_norm) const {
+        return scale * (key_norm + added) * (slot_norm + added) + outer;
+    }
+};
+
+// norm[n] = sqrt(sum over w of M[w][n]^2 + inner).
+inline void norms(const real* memory, int64_t width, int64_t slots, const Similarity& similarity, real* norm) {
     for (int64_t n = 0; n < slots; n += lanes) {
-        vec a = splat(epsilon), b{};
+        vec a = splat(similarity.inner), b{};
         for (int64_t w = 0; w < width; w++) {
             const vec m = load(memory + w * slots + n);
             (w & 1 ? b : a) += m * m;
@@ -125,7 +152,7 @@ inline void matrix_gradient_of(const real* memory, const real* norm, const real*
                                const real* key, const real* weights, const real* d_reads, int64_t width, int64_t slots,
                                real* d_memory) {
     for (int64_t n = 0; n < slots; n += lanes) {
-        const vec scale = norm ? load(d_norm + n) / load(norm + n) : vec{};
+        const vec scale = norm ? ratio(load(d_norm + n), load(norm + n)) : vec{};
         vec product[Heads], weight[Heads];
         for (int r = 0; r < Heads; r++) {
             product[r] = load(d_product + r * slots + n);
@@ -145,7 +172,7 @@ inline void matrix_gradient_of(const real* memory, const real* norm, const real*
 }
 
 // The gradient of the memory from what matched and read it: of the products with the keys, of the norms of its slots
-// (scale[n] = d_norm[n] / norm[n]), and of the reads; `weights` is null where nothing was read.
+// (scale[n] = d_norm[n] / norm[n], zero where the norm is), and of the reads; `weights` is null where nothing was read.
 inline void matrix_gradient(const real* memory, const real* norm, const real* d_norm, int64_t heads,
                             const real* d_product, const real* key, const real* weights, const real* d_reads,
                             int64_t width, int64_t slots, real* d_memory) {
@@ -162,4 +189,4 @@ inline void matrix_gradient(const real* memory, const real* norm, const real* d_
     }
 }
 
-}  // namespace dnc
+}  // namespace kernels

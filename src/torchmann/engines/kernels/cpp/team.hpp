@@ -12,7 +12,7 @@
 
 #include "vec.hpp"
 
-namespace dnc {
+namespace kernels {
 
 class Team {
   public:
@@ -116,4 +116,4 @@ void share(int64_t threads, int64_t pieces, const Work& work) {
     Team::of_process().share(threads, pieces, work);
 }
 
-}  // namespace dnc
+}  // namespace kernels

@@ -3,7 +3,7 @@
 
 #include "vec.hpp"
 
-namespace dnc {
+namespace kernels {
 
 #if defined(__AVX512F__)
 constexpr int tile_rows = 8, tile_vectors = 3;  // 24 accumulators of 32 registers
@@ -218,4 +218,4 @@ inline void weight_gradient(int64_t rows, int64_t columns, int64_t inner, const 
     }
 }
 
-}  // namespace dnc
+}  // namespace kernels

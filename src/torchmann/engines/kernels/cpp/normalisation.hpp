@@ -3,7 +3,7 @@
 
 #include "vec.hpp"
 
-namespace dnc {
+namespace kernels {
 
 // x becomes x_hat, with zero in the padding; returns 1 / sqrt(variance + eps).
 inline real normalise(real* x, int64_t count, int64_t padded_count, real epsilon) {
@@ -38,4 +38,4 @@ inline void normalise_backward(real* d, const real* x_hat, real inverse, const r
     }
 }
 
-}  // namespace dnc
+}  // namespace kernels

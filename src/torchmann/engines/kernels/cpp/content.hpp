@@ -1,12 +1,12 @@
-// Content addressing (Graves et al. 2016, "Content-based addressing").
+// Content addressing (Graves et al. 2014, eqs 5-6; Graves et al. 2016, "Content-based addressing").
 #pragma once
 
 #include "matrix.hpp"
 
-namespace dnc {
+namespace kernels {
 
-inline real key_norm(const real* key, int64_t width, real epsilon) {
-    real total = epsilon;
+inline real key_norm(const real* key, int64_t width, const Similarity& similarity) {
+    real total = similarity.inner;
     for (int64_t w = 0; w < width; w++) total += key[w] * key[w];
     return std::sqrt(total);
 }
@@ -43,34 +43,46 @@ inline real dot(const real* a, const real* b, int64_t slots) {
     return sum(total);
 }
 
-// similarity[n] = k . M[n] / (|k| |M[n]| + eps), and the softmax of strength * similarity.
-inline void look_up(const real* memory, const real* norm, const real* key, real strength, real epsilon, int64_t width,
-                    int64_t count, int64_t slots, real* similarity, real* weights) {
-    const real length = key_norm(key, width, epsilon);
+// The similarity of the key to each slot, and the softmax of strength * similarity.
+inline void look_up(const real* memory, const real* norm, const real* key, real strength, const Similarity& cosine,
+                    int64_t width, int64_t count, int64_t slots, real* similarity, real* weights) {
+    const real length = key_norm(key, width, cosine);
     match(memory, key, width, slots, similarity);
     for (int64_t n = 0; n < slots; n += lanes)
-        store(similarity + n, load(similarity + n) / (length * load(norm + n) + epsilon));
+        store(similarity + n, load(similarity + n) / cosine.denominator(length, load(norm + n)));
     softmax(similarity, strength, count, slots, weights);
 }
 
 // The gradient of `look_up` at the weighting: of the products k . M[n] in `d_product`, added to that of the norms in
 // `d_norm`; of the strength as the result; of the length of the key divided by it in `d_length`.
-inline real look_up_backward(const real* norm, const real* key, real strength, real epsilon, int64_t width,
+inline real look_up_backward(const real* norm, const real* key, real strength, const Similarity& cosine, int64_t width,
                              int64_t slots, const real* similarity, const real* weights, const real* d_weights,
                              real* d_product, real* d_norm, real* d_length) {
-    const real length = key_norm(key, width, epsilon);
+    const real length = key_norm(key, width, cosine), longer = cosine.scale * (length + cosine.added);
     softmax_backward(weights, d_weights, slots, d_product);
     const real d_strength = dot(d_product, similarity, slots);
     vec total{};
     for (int64_t n = 0; n < slots; n += lanes) {
-        const vec d = strength * load(d_product + n) / (length * load(norm + n) + epsilon);
+        const vec d = strength * load(d_product + n) / cosine.denominator(length, load(norm + n));
         const vec d_denominator = -d * load(similarity + n);
-        total += d_denominator * load(norm + n);
-        store(d_norm + n, load(d_norm + n) + d_denominator * length);
+        total += d_denominator * (load(norm + n) + cosine.added);
+        store(d_norm + n, load(d_norm + n) + d_denominator * longer);
         store(d_product + n, d);
     }
-    *d_length = sum(total) / length;
+    *d_length = length > 0 ? cosine.scale * sum(total) / length : 0;
     return d_strength;
 }
 
-}  // namespace dnc
+// The whole gradient of one look-up but that of the memory; returns the strength's.
+inline real look_up_gradient(const real* memory, const real* norm, const real* key, real strength,
+                             const Similarity& cosine, int64_t width, int64_t slots, const real* similarity,
+                             const real* weights, const real* d_weights, real* d_product, real* d_norm, real* d_key) {
+    real d_length;
+    const real d_strength = look_up_backward(norm, key, strength, cosine, width, slots, similarity, weights, d_weights,
+                                             d_product, d_norm, &d_length);
+    read_out(memory, d_product, width, slots, d_key);
+    for (int64_t w = 0; w < width; w++) d_key[w] += d_length * key[w];
+    return d_strength;
+}
+
+}  // namespace kernels

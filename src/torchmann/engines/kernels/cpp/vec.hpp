@@ -9,13 +9,13 @@
 #include <type_traits>
 #include <utility>
 
-#ifndef DNC_REAL
-#error "compile with -DDNC_REAL=float or -DDNC_REAL=double"
+#ifndef KERNEL_REAL
+#error "compile with -DKERNEL_REAL=float or -DKERNEL_REAL=double"
 #endif
 
-namespace dnc {
+namespace kernels {
 
-using real = DNC_REAL;
+using real = KERNEL_REAL;
 using integer = std::conditional_t<sizeof(real) == 4, int32_t, int64_t>;
 
 #if defined(__AVX512F__)
@@ -147,6 +147,27 @@ inline vec exp(vec x) {
     const vec p = reduced_expm1(x, scale);
     return scale * p + scale;
 }
+// ln x for x > 0: x = 2^k m with m near 1, ln m = 2 artanh((m - 1) / (m + 1)); NaN stays NaN.
+inline vec log(vec x) {
+    constexpr bool is_float = sizeof(real) == 4;
+    constexpr int mantissa = is_float ? 23 : 52;
+    constexpr real ln2_high = is_float ? real(0.693359375) : real(0.693145751953125);
+    constexpr real ln2_low = real(0.693147180559945309417232L - (is_float ? 0.693359375L : 0.693145751953125L));
+    const ivec root_half = (ivec)splat(real(0.70710678118654752440));
+    const ivec above = (ivec)x - root_half;
+    const ivec k = above >> mantissa;
+    const vec m = (vec)((ivec)x - (k << mantissa)), s = (m - 1) / (m + 1), square = s * s;
+    constexpr int terms = is_float ? 5 : 11;
+    vec series = splat(real(1.0) / (2 * terms - 1));
+    for (int i = terms - 2; i >= 0; i--) series = series * square + real(1.0) / (2 * i + 1);
+    const vec exponent = __builtin_convertvector(k, vec);
+    const vec value = exponent * ln2_high + (2 * s * series + exponent * ln2_low);
+    return x == x ? value : x;
+}
+
+// a / b, zero where b is.
+inline vec ratio(vec a, vec b) { return b == 0 ? vec{} : a / b; }
+
 inline vec sigmoid(vec x) { return 1 / (1 + exp(-x)); }
 inline vec tanh(vec x) {  // (e^2x - 1) / (e^2x + 1), exact to rounding near zero too
     const vec twice = clamped(2 * x, sizeof(real) == 4 ? 19 : 40);
@@ -196,4 +217,4 @@ class FlushTiny {
 #endif
 };
 
-}  // namespace dnc
+}  // namespace kernels

@@ -12,6 +12,7 @@ from torchmann.cli.data import download_sets
 from torchmann.cli.demo import demo
 from torchmann.cli.machine import show_engines
 from torchmann.cli.replay_nan import replay_nan_file
+from torchmann.cli.reproduce import reproduce
 from torchmann.cli.train import train
 from torchmann.cli.trained import evaluate, show
 from torchmann.cli.verify import verify_files
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "download": download_sets,
     "engines": show_engines,
     "bench": bench,
+    "reproduce": reproduce,
     "verify": verify_files,
     "replay-nan": replay_nan_file,
 }
@@ -44,6 +46,7 @@ Memory-augmented neural networks: train one, measure it, look at its memory at w
   download NAME    get a data set from its publisher
   engines          what this machine can run, and why not the rest
   bench [SUITE]    time models and engines side by side on this machine
+  reproduce NAME   run a table or a figure of a paper, and write paper against ours
   verify FILES     replay recorded runs of other code bases, and compare
   replay-nan FILE  do the iteration again at which a run came to a number that is not finite
 

@@ -135,16 +135,24 @@ class RowSums:
 
 
 def final_evaluation(
-    model: nn.Module, task: Task, *, batch_size: int, batches: int, device: torch.device
+    model: nn.Module,
+    task: Task,
+    *,
+    batch_size: int,
+    batches: int,
+    test_batches: int | None = None,
+    device: torch.device,
 ) -> dict[str, Evaluation]:
     """The test split under ``"test"``, and every size beyond the trained ones under its label.
 
-    A finite test split is taken whole; of endless ones, `batches` batches.
+    A finite test split is taken whole; of endless ones, `batches` batches; of any, `test_batches` at most.
     """
     results = {}
     for label, sized in {"test": task, **task.longer()}.items():
-        count = sized.batches("test", batch_size)
+        count = sized.batches("test", batch_size) or batches
+        if test_batches is not None:
+            count = min(count, test_batches)
         results[label] = evaluate_with_intervals(
-            model, sized, "test", batch_size=batch_size, batches=batches if count is None else count, device=device
+            model, sized, "test", batch_size=batch_size, batches=count, device=device
         )
     return results

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from torchmann.core.errors import DataError, OptionError
 from torchmann.tasks import Batch, Task
-from torchmann.training.annealing import Annealing
+from torchmann.training.annealing import Annealing, schedule_from
 from torchmann.training.backward import Backward, Passed
 from torchmann.training.clipping import clip_gradients
 from torchmann.training.curriculum import Curriculum
@@ -87,6 +87,7 @@ class Training:
         self.parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         self.annealing = Annealing(settings.anneal)
         self.annealing.apply(model, 0)
+        self.learning_rate = None if settings.learning_rate is None else schedule_from(settings.learning_rate)
         self.backward = Backward(model, settings, self.processes, self.device)
         self.tally = Tally(self.processes)
         self.best = BestScore()
@@ -136,6 +137,9 @@ class Training:
     def prepare(self) -> tuple[Task, Batch]:
         """What comes before the backward pass of an iteration; its task and batch."""
         self.annealing.apply(self.model, self.iteration)
+        if self.learning_rate is not None:
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.learning_rate(self.iteration)
         self.optimiser.zero_grad(set_to_none=True)
         return self.drawn(self.iteration)
 

@@ -177,6 +177,7 @@ def evaluate_finally(model: nn.Module, task: Task, settings: Settings) -> dict[s
         task,
         batch_size=settings.evaluation_batch_size,
         batches=settings.evaluation_batches,
+        test_batches=settings.test_batches,
         device=device,
     )
 

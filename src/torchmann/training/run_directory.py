@@ -205,6 +205,18 @@ class RunDirectory:
         """Write or replace a JSON file; numbers that are not finite become null."""
         self.write(name, as_json(content))
 
+    def read_json(self, name: str) -> Any:
+        """What `write_json` has written.
+
+        Raises:
+            DataError: the file is missing or damaged.
+        """
+        path = self.path / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} is missing or damaged: {error}.") from error
+
     def remove(self) -> None:
         """Remove all that belongs to the run; a directory stays if it holds anything else.
 

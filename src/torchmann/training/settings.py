@@ -35,11 +35,14 @@ class Settings:
         penalty: what the penalties that a cell accumulates are multiplied by in the loss.
         anneal: schedules of the model's annealed numbers, "NAME=SCHEDULE" each, such as
             "temperature=linear:1:0.1:20000"; see `torchmann.training.annealing`.
+        learning_rate: schedule of the optimiser's learning rate, such as "linear:1e-3:1e-5:20000", in place of the one
+            rate that the optimiser has otherwise.
         curriculum: which sizes of the task come when, such as "length=growing:1:500"; see
             `torchmann.training.curriculum`. None trains on the task as it is.
         log_every: iterations from one line of metrics.jsonl to the next.
         evaluate_every: iterations from one evaluation on validation sequences to the next.
         evaluation_batches: held-out batches of an evaluation; the last test takes all of a finite test set.
+        test_batches: batches of the last test at most; None: all of a finite test set, else `evaluation_batches`.
         evaluation_batch_size: sequences of such a batch.
         checkpoint_every: iterations from one checkpoint to the next.
         keep_every: keep the checkpoints of the multiples of this iteration for good, besides the two newest and the
@@ -67,10 +70,12 @@ class Settings:
     refresh_floor: bool = True
     penalty: float = 1.0
     anneal: tuple[str, ...] = ()
+    learning_rate: str | None = None
     curriculum: str | None = None
     log_every: int = 20
     evaluate_every: int = 200
     evaluation_batches: int = 4
+    test_batches: int | None = None
     evaluation_batch_size: int = 100
     checkpoint_every: int = 200
     keep_every: int | None = None
@@ -91,7 +96,8 @@ class Settings:
             checkpoint_every=self.checkpoint_every,
             threads=1 if self.threads == "auto" else self.threads,
         )
-        optional = {"patience": self.patience, "truncate": self.truncate, "keep_every": self.keep_every}
+        names = ("patience", "truncate", "keep_every", "test_batches")
+        optional = {name: getattr(self, name) for name in names}
         require_positive(**{name: value for name, value in optional.items() if value is not None})
         if not self.clip_limit > 0:
             raise OptionError(f"clip_limit must be above 0, got {self.clip_limit}; clip='none' turns clipping off.")

@@ -1,0 +1,32 @@
+"""The experiments by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torchmann.core.errors import unknown_name
+from torchmann.experiments import dam, dma, uw, uw_classification
+from torchmann.experiments.experiment import Experiment
+
+EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
+    **dam.EXPERIMENTS,
+    **dma.EXPERIMENTS,
+    **uw.EXPERIMENTS,
+    **uw_classification.EXPERIMENTS,
+}
+
+
+def names() -> list[str]:
+    """All names, ``"paper/table1"`` and the like."""
+    return list(EXPERIMENTS)
+
+
+def find(name: str) -> Experiment:
+    """The experiment of that name.
+
+    Raises:
+        OptionError: there is none; the message suggests the nearest name.
+    """
+    if name not in EXPERIMENTS:
+        raise unknown_name("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name]()

@@ -19,6 +19,7 @@ from torchmann.experiments.curves import curves
 from torchmann.experiments.estimate import Estimate, estimate, spoken, total
 from torchmann.experiments.experiment import Experiment, Trial
 from torchmann.experiments.page import page
+from torchmann.experiments.queue import add_timings, timing
 from torchmann.experiments.report import claims_table, markdown, mean_sd, results_table
 from torchmann.experiments.results import Results, require_readable
 from torchmann.experiments.runner import Budget, Unit, pending, ready, run_all
@@ -69,7 +70,9 @@ def parse(arguments: Sequence[str]) -> Any:
     parser.add_argument("--hours", type=float, help="Stop cleanly after so long; the same command goes on.")
     parser.add_argument("--output", metavar="DIR", default="runs/reproduce", help="Where runs and reports lie.")
     parser.add_argument("--results", metavar="DIR", help="Where the records lie; results at the full scale.")
-    parser.add_argument("--estimate", action="store_true", help="Only time a few iterations of each trial.")
+    parser.add_argument(
+        "--estimate", action="store_true", help="Only time a few iterations of each trial, and keep that."
+    )
     parser.add_argument("--check", action="store_true", help="Compare new runs with the stored records, and keep none.")
     parsed = parser.parse_args(list(arguments))
     require_scale(parsed.scale)
@@ -91,8 +94,10 @@ def one(experiment: Experiment, trials: Sequence[Trial], parsed: Any, results: R
     units, lacking = ready(pending(experiment, scale, results, output, seeds=seeds, trials=trials, **placed))
     for unit, error in lacking:
         print(f"{unit.name} is left out: {error}")
-    if units and scale != "smoke":
-        tell_estimates(units)
+    if units and (scale != "smoke" or parsed.estimate):
+        found = tell_estimates(units)
+        if parsed.estimate and scale == "full":
+            add_timings(results.directory, [timing(unit, each) for unit, each in zip(units, found, strict=True)])
     if parsed.estimate:
         return 0
     status = train_units(units, experiment, results, budget)

@@ -1,13 +1,17 @@
-"""Estimates: how long trials take here, from a few timed iterations of each."""
+"""Estimates: how long trials take here, from a few timed iterations of each, and on an accelerator, from a count."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, median
+from typing import Any
+
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from torchmann.experiments.runner import Unit
+from torchmann.training import Config
 from torchmann.training.run import training_of
 
 TIMED = 5
@@ -52,6 +56,38 @@ def estimate(unit: Unit) -> Estimate:
     evaluations = settings.iterations // settings.evaluate_every * settings.evaluation_batches
     share = evaluations * settings.evaluation_batch_size / (3 * settings.batch_size)
     return Estimate(each, each * (settings.iterations + share) * len(unit.seeds))
+
+
+LAUNCH_SECONDS = 6e-6
+"""Assumed for each operation that an accelerator is given: small models wait for launches, not for arithmetic."""
+
+
+def accelerator_seconds(config: Config) -> float:
+    """What a trial would take on an accelerator in the eager engine, its evaluations not included.
+
+    This is no measurement: it counts the operations of one training iteration, on one sequence, and takes
+    `LAUNCH_SECONDS` for each.
+    """
+    model = replace(config.model, options={**config.model.options, "engine": "eager"})
+    settings = replace(config.settings, batch_size=1, evaluation_batch_size=1)
+    training = training_of(replace(config, model=model, settings=settings))
+    training.start()
+    with Launches() as launches:
+        training.step()
+    return launches.count * LAUNCH_SECONDS * config.settings.iterations
+
+
+class Launches(TorchDispatchMode):
+    """Counts the operations within this context that compute something, forward and backward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Count an operation unless it only looks at a tensor in another way, and do it."""
+        self.count += not func.is_view
+        return func(*args, **(kwargs or {}))
 
 
 def total(estimates: Sequence[Estimate], workers: int = 1) -> float:

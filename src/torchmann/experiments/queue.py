@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
 
+from torchmann.benchmarks.report import processor
 from torchmann.core.atomic import write_atomically
 from torchmann.core.errors import DataError
-from torchmann.experiments.estimate import spoken
+from torchmann.experiments.estimate import LAUNCH_SECONDS, Estimate, accelerator_seconds, spoken
 from torchmann.experiments.experiment import Experiment, Trial
 from torchmann.experiments.results import Results, identity
+from torchmann.experiments.runner import Unit
 
 CPU_HOURS = 2.0
 """That a unit may take on the CPU."""
@@ -30,15 +33,25 @@ class Timing:
 
     Attributes:
         identity: of the configuration.
-        seconds: on one CPU thread.
-        device: that it was timed on.
+        seconds: of training with its evaluations.
+        accelerator_seconds: what it might take on an accelerator, by a count of operations; not measured.
+        device: that it was timed on, and threads.
         date: of the timing.
     """
 
     identity: str
     seconds: float
+    accelerator_seconds: float
     device: str
     date: str
+
+
+def timing(unit: Unit, found: Estimate) -> Timing:
+    """What an estimate says of one seed of a unit."""
+    cores = f"{processor()}, {unit.threads} thread{'s' if unit.threads > 1 else ''}"
+    seconds = round(found.seconds / len(unit.seeds), 1)
+    counted = round(accelerator_seconds(unit.config), 1)
+    return Timing(identity(unit.config), seconds, counted, cores, date.today().isoformat())
 
 
 def read_timings(directory: Path) -> dict[str, Timing]:
@@ -74,14 +87,19 @@ class Queued:
         trial: of the first of them.
         seed: the next one without a record.
         value: what knowing it is worth, see `value_of`.
-        seconds: of CPU time; None where it was not timed.
+        timing: None where it was not timed.
     """
 
     experiments: tuple[str, ...]
     trial: Trial
     seed: int
     value: float
-    seconds: float | None
+    timing: Timing | None
+
+    @property
+    def seconds(self) -> float:
+        """Of CPU time; 0 where it was not timed."""
+        return 0.0 if self.timing is None else self.timing.seconds
 
     @property
     def per_hour(self) -> float:
@@ -90,8 +108,8 @@ class Queued:
 
 
 def value_of(trial: Trial, experiment: Experiment, seeds_done: int) -> float:
-    """What another seed of a trial is worth: a point for a number of the paper, one for every claim that it decides,
-    half a point for being a curve of a figure; divided by one more than the seeds that there are.
+    """What another seed of a trial is worth: a point for each claim that it decides, one for a number of the paper or
+    half of one for a curve without numbers; divided by one more than the seeds that there are.
     """
     claims = sum(trial.key in (claim.better, claim.worse) for claim in experiment.claims)
     worth = claims + (1.0 if trial.reported is not None else 0.5)
@@ -110,43 +128,48 @@ def queue(experiments: Sequence[Experiment], results: Results, timings: Mapping[
                 continue
             key = identity(trial.config)
             value, earlier = value_of(trial, experiment, len(done)), found.get(key)
-            timing = timings.get(key)
-            if earlier is not None:
-                named = (*earlier.experiments, experiment.name)
-                found[key] = Queued(named, earlier.trial, missing[0], earlier.value + value, earlier.seconds)
+            if earlier is None:
+                found[key] = Queued((experiment.name,), trial, missing[0], value, timings.get(key))
             else:
-                seconds = None if timing is None else timing.seconds
-                found[key] = Queued((experiment.name,), trial, missing[0], value, seconds)
+                named = (*earlier.experiments, experiment.name)
+                found[key] = replace(earlier, experiments=named, value=earlier.value + value)
     return sorted(found.values(), key=lambda each: (-each.per_hour, each.experiments, each.trial.key))
 
 
 def markdown(queued: Sequence[Queued], timings: Mapping[str, Timing]) -> str:
     """The queue as a page."""
-    fit = [each for each in queued if each.seconds is not None and each.seconds <= 3600 * CPU_HOURS]
-    long = [each for each in queued if each.seconds is not None and each.seconds > 3600 * CPU_HOURS]
-    unknown = [each for each in queued if each.seconds is None]
-    devices = ", ".join(sorted({timing.device for timing in timings.values()}))
+    timed = [each for each in queued if each.timing is not None]
+    short = [each for each in timed if each.seconds <= 3600 * CPU_HOURS]
+    long = [each for each in timed if each.seconds > 3600 * CPU_HOURS]
+    unknown = [each for each in queued if each.timing is None]
+    devices = ", ".join(sorted({timing.device for timing in timings.values()})) or "none timed yet"
     parts = [
         "# What to run next",
         "Made by `python docs/write_results.py` from the declarations, the records and the timings. A unit is one seed "
-        "of one trial; the most valuable for its time comes first. Times are those of one CPU thread, from a few timed "
-        f"iterations ({devices or 'none timed yet'}): two units run at once on two cores. Times on an accelerator are "
-        "not measured.",
-        f"## Within {CPU_HOURS:g} hours on the CPU: {len(fit)} units, {spoken(sum(each.seconds or 0 for each in fit))}",
-        _table(fit),
-        f"## Longer on the CPU: {len(long)} units, {spoken(sum(each.seconds or 0 for each in long))}",
+        "of one trial; the most valuable for its time comes first. `torchmann reproduce EXPERIMENT --models ROW --tasks "
+        "COLUMN --seeds N` runs it.",
+        f"Times on the CPU are those of one thread, from a few timed iterations ({devices}); on two cores two units "
+        "run at once. Those on an accelerator are not measured: they count the operations of an iteration in the "
+        f"eager engine and assume {1e6 * LAUNCH_SECONDS:g} µs to launch each.",
+        f"## Within {CPU_HOURS:g} hours on the CPU: {len(short)} units, {spoken(sum(each.seconds for each in short))}",
+        _table(short),
+        f"## Longer on the CPU: {len(long)} units, {spoken(sum(each.seconds for each in long))}",
         _table(long),
     ]
     if unknown:
-        parts += [f"## Not timed here, mostly for want of data: {len(unknown)} units", _table(unknown)]
+        parts += [f"## Not timed here, for want of their data: {len(unknown)} units", _table(unknown)]
     return "\n\n".join(parts) + "\n"
 
 
 def _table(queued: Sequence[Queued]) -> str:
-    lines = ["| experiments | trial | seed | time | value an hour |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "| experiments | trial | seed | CPU | accelerator, assumed | value an hour |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for each in queued:
-        time = "" if each.seconds is None else spoken(each.seconds)
-        worth = "" if each.seconds is None else f"{each.per_hour:.3g}"
+        times = ["", "", ""]
+        if each.timing is not None:
+            times = [spoken(each.seconds), spoken(each.timing.accelerator_seconds), f"{each.per_hour:.3g}"]
         key = each.trial.key.replace(" | ", ", ")
-        lines.append(f"| {', '.join(each.experiments)} | {key} | {each.seed} | {time} | {worth} |")
+        lines.append(f"| {', '.join(each.experiments)} | {key} | {each.seed} | {' | '.join(times)} |")
     return "\n".join(lines)

@@ -112,3 +112,14 @@ def test_records_of_another_version_name_what_to_do(tiny: Path, capsys: pytest.C
     (tiny / "results/tiny/table1.jsonl").write_text('{"format": 2}\n')
     assert run("--models", "RNN") == 1
     assert "format 2" in capsys.readouterr().err
+
+
+def test_two_workers_give_the_records_of_one(tiny: Path) -> None:
+    real = ["reproduce", "dam/figure2", "--scale", "smoke", "--tasks", "copy", "--models", "DAM-1", "DAM-2"]
+    assert main([*real, "--results", "one", "--output", "runs/one"]) == 0
+    assert main([*real, "--results", "two", "--output", "runs/two", "--workers", "2"]) == 0
+    losses = []
+    for folder in ("one", "two"):
+        lines = (tiny / folder / "dam/figure2.jsonl").read_text().splitlines()
+        losses.append([(record["trial"], record["scores"]["test"]["loss"]) for record in map(json.loads, lines)])
+    assert len(losses[0]) == 2 and losses[0] == losses[1]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from torchmann.core import OptionError
 from torchmann.memories import CachedUniform, DenseFrom, EveryStep, RandomSteps, Uniform, WritingPolicy
-from torchmann.memories.writing import optimal_interval
+from torchmann.memories.writing import optimal_interval, policy_from
 
 POLICIES: list[WritingPolicy] = [
     EveryStep(),
@@ -80,6 +80,27 @@ def test_random_steps_hang_on_seed_and_step_alone() -> None:
 def test_dense_from_a_step() -> None:
     assert dense(DenseFrom(Uniform(3), 4), 8) == [2, 4, 5, 6, 7]
     assert dense(DenseFrom(Uniform(3), 4), 3, start=5) == [5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("every", EveryStep()),
+        ("uniform:10", Uniform(10)),
+        ("uniform:10:released", Uniform(10, positions="released")),
+        ("cached:5:8", CachedUniform(5, attention_size=8)),
+        ("random:0.1", RandomSteps(0.1)),
+        ("random:0.1:3", RandomSteps(0.1, seed=3)),
+    ],
+)
+def test_text_forms(text: str, policy: WritingPolicy) -> None:
+    assert repr(policy_from(text)) == repr(policy)
+
+
+@pytest.mark.parametrize("text", ["", "every:1", "uniform", "uniform:two", "cached:1:2:3", "random:0.1:x"])
+def test_another_text_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="writing must be 'every', 'uniform:L'"):
+        policy_from(text)
 
 
 @pytest.mark.parametrize(

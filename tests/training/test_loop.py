@@ -96,6 +96,17 @@ def test_the_model_gets_lengths_and_its_mode() -> None:
     assert all(isinstance(call["generator"], torch.Generator) for call in steps)
 
 
+def test_the_learning_rate_follows_its_schedule() -> None:
+    run, rates = training(learning_rate="steps:0.3:-0.2:2:0.1"), []
+    run.start()
+    for _ in range(4):
+        run.step()
+        rates.append(run.optimiser.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.3, 0.3, 0.1, 0.1])
+    with pytest.raises(OptionError, match="'steps' is written steps:START:STEP:EVERY:END"):
+        training(learning_rate="steps:0.3")
+
+
 def test_it_stops_in_time() -> None:
     run = training(iterations=10**9, evaluate_every=10**9, max_seconds=0.2)
     last = list(run)[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ from torchmann.experiments import catalogue
 from torchmann.experiments.check import agreements
 from torchmann.experiments.comparison import places
 from torchmann.experiments.curves import curves
+from torchmann.experiments.distribution import run_in_pool
 from torchmann.experiments.estimate import Estimate, estimate, spoken, total
 from torchmann.experiments.experiment import Experiment, Trial
 from torchmann.experiments.page import page
+from torchmann.experiments.pool import Backend, require_backend
 from torchmann.experiments.queue import add_timings, timing
+from torchmann.experiments.record import Record
 from torchmann.experiments.report import claims_table, markdown, mean_sd, results_table
 from torchmann.experiments.results import Results, require_readable
 from torchmann.experiments.runner import Budget, Unit, pending, ready, run_all
@@ -67,6 +70,11 @@ def parse(arguments: Sequence[str]) -> Any:
     parser.add_argument("--seeds", type=int, metavar="N", help="Runs of each trial; the paper's number if left out.")
     parser.add_argument("--device", default="cpu", help="cpu or cuda.")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads.")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="Trials at a time, each in its process.")
+    text = "Where the workers are: this machine, a Ray cluster (torchmann[ray]) or Slurm (torchmann[slurm])."
+    parser.add_argument("--backend", type=Backend, default="local", help=text)
+    text = "What Ray or Slurm gives to each trial, as --job.num_gpus 1, --job.slurm_partition NAME."
+    parser.add_argument("--job", type=dict[str, Any], default={}, metavar="KEY=VALUE", help=text)
     parser.add_argument("--hours", type=float, help="Stop cleanly after so long; the same command goes on.")
     parser.add_argument("--output", metavar="DIR", default="runs/reproduce", help="Where runs and reports lie.")
     parser.add_argument("--results", metavar="DIR", help="Where the records lie; results at the full scale.")
@@ -76,7 +84,10 @@ def parse(arguments: Sequence[str]) -> Any:
     parser.add_argument("--check", action="store_true", help="Compare new runs with the stored records, and keep none.")
     parsed = parser.parse_args(list(arguments))
     require_scale(parsed.scale)
-    require_positive(threads=parsed.threads, **({} if parsed.seeds is None else {"seeds": parsed.seeds}))
+    require_backend(parsed.backend, parsed.job)
+    require_positive(
+        threads=parsed.threads, workers=parsed.workers, **({} if parsed.seeds is None else {"seeds": parsed.seeds})
+    )
     if parsed.hours is not None and not parsed.hours > 0:
         raise OptionError(f"hours must be above 0, got {parsed.hours}; leave it out for no limit.")
     if parsed.device not in ("cpu", "cuda"):
@@ -95,17 +106,22 @@ def one(experiment: Experiment, trials: Sequence[Trial], parsed: Any, results: R
     for unit, error in lacking:
         print(f"{unit.name} is left out: {error}")
     if units and (scale != "smoke" or parsed.estimate):
-        found = tell_estimates(units)
+        found = tell_estimates(units, parsed.workers)
         if parsed.estimate and scale == "full":
             add_timings(results.directory, [timing(unit, each) for unit, each in zip(units, found, strict=True)])
     if parsed.estimate:
         return 0
-    status = train_units(units, experiment, results, budget)
+    if parsed.workers == 1 and parsed.backend == "local":
+        ends = run_all(units, experiment, budget)
+    else:
+        folder, options = output / "slurm", parsed.job
+        ends = run_in_pool(units, budget, parsed.backend, workers=parsed.workers, folder=folder, options=options)
+    status = train_units(units, ends, experiment, results)
     write_report(experiment, results, scale, output)
     return status
 
 
-def tell_estimates(units: Sequence[Unit]) -> list[Estimate]:
+def tell_estimates(units: Sequence[Unit], workers: int) -> list[Estimate]:
     """Time every unit, and print what it would take."""
     found = [estimate(unit) for unit in units]
     rows = [["to run", "ms an iteration", "iterations", "time"]]
@@ -113,25 +129,29 @@ def tell_estimates(units: Sequence[Unit]) -> list[Estimate]:
         count = f"{unit.config.settings.iterations:,}"
         rows.append([unit.name, f"{1e3 * each.seconds_per_iteration:.1f}", count, spoken(each.seconds)])
     print("\n".join(aligned(rows)))
-    print(f"about {spoken(total(found))} in all, on this machine as it is now\n", flush=True)
+    print(f"about {spoken(total(found, workers))} in all, on this machine as it is now\n", flush=True)
     return found
 
 
-def train_units(units: Sequence[Unit], experiment: Experiment, results: Results, budget: Budget) -> int:
-    """Train units and keep their records; the exit status."""
-    status, ended = 0, 0
+def train_units(
+    units: Sequence[Unit],
+    ends: Iterable[tuple[Unit, list[Record] | Exception]],
+    experiment: Experiment,
+    results: Results,
+) -> int:
+    """Keep the records of units as they end; the exit status."""
+    failed, ended = False, 0
     with Watch(units, experiment, sys.stdout) as watch:
-        for unit, found in run_all(units, experiment, budget):
-            if isinstance(found, Exception):
-                status = 1
-            elif not found:
-                status = 130
-            else:
-                ended += 1
-                for record in found:
+        try:
+            for unit, found in ends:
+                failed |= isinstance(found, Exception)
+                ended += bool(found)
+                for record in [] if isinstance(found, Exception) else found:
                     results.add(record)
-            watch.end(unit, found)
-    return 130 if ended < len(units) and status == 0 else status
+                watch.end(unit, found)
+        except KeyboardInterrupt:
+            return 130
+    return 1 if failed else 130 * (ended < len(units))
 
 
 def write_report(experiment: Experiment, results: Results, scale: str, output: Path) -> None:

@@ -5,14 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torchmann.core.errors import unknown_name
-from torchmann.experiments import dam, dma, uw, uw_classification
+from torchmann.experiments import (
+    armin,
+    armin_characters,
+    dam,
+    dam_babi,
+    dam_reasoning,
+    dma,
+    own,
+    structured_ntm,
+    uw,
+    uw_classification,
+)
 from torchmann.experiments.experiment import Experiment
 
 EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
+    **dam_reasoning.EXPERIMENTS,
+    **dam_babi.EXPERIMENTS,
     **dam.EXPERIMENTS,
     **dma.EXPERIMENTS,
     **uw.EXPERIMENTS,
     **uw_classification.EXPERIMENTS,
+    **own.EXPERIMENTS,
+    **armin.EXPERIMENTS,
+    **armin_characters.EXPERIMENTS,
+    **structured_ntm.EXPERIMENTS,
 }
 
 

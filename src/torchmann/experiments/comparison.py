@@ -101,8 +101,9 @@ NOT_RUN = "not run"
 def verdict(claim: Claim, experiment: Experiment, results: Results, scale: str) -> Verdict:
     """What our runs say of a claim, by all pairs of a run of either trial."""
     measure = claim.measure or experiment.measure_of(experiment.trial(claim.better))
-    sides = [Ours.over(results.of(experiment.trial(key), scale), measure) for key in (claim.better, claim.worse)]
-    return Verdict(claim, measure, *sides, _answer(*sides, measure))
+    keys = (claim.better, claim.worse)
+    better, worse = (Ours.over(results.of(experiment.trial(key), scale), measure) for key in keys)
+    return Verdict(claim, measure, better, worse, _answer(better, worse, measure))
 
 
 def _answer(better: Ours, worse: Ours, measure: Measure) -> str:

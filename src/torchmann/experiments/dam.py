@@ -32,14 +32,18 @@ LIKELIHOOD = Measure("mean exp(-cross entropy of a bit) while it learnt", _mean_
 
 ALGORITHMIC = ("rmsprop", {"lr": 1e-4, "alpha": 0.9, "momentum": 0.9, "eps": 1e-10})
 
-NOTES = (
+EQUATIONS = (
     "Strengths are oneplus, and retention takes the read weightings as they are: the paper's equations. The authors' "
-    "code has softplus, and weightings multiplied by the gate.",
+    "code has softplus, and weightings multiplied by the gate."
+)
+RMSPROP = "PyTorch's RMSProp starts with a mean square of 0, TensorFlow's with 1, so the first steps here are larger."
+NOTES = (
+    EQUATIONS,
     "The paper's DNC has DAM's layer normalisation, bypass dropout and reads by content only, so it is DAM-1. The "
     "authors' code has one with temporal links and without these, which is the row DNC.",
     "Accuracy is the share of bits that are right when rounded; the paper's is by an L1 distance, and its code logs "
     "exp(-cross entropy of a bit).",
-    "PyTorch's RMSProp starts with a mean square of 0, TensorFlow's with 1, so the first steps here are larger.",
+    RMSPROP,
 )
 REFRESHED = "gamma of the refreshing loss is taken per sequence, as in the paper; its code takes it per batch."
 PROBABILITIES = "The text does not name the probabilities of the figure: 0.1, 0.3 and 0.5 are tried."
@@ -50,13 +54,9 @@ SLOTS = {"copy": 64, "recall": 32}
 Model = tuple[str, dict[str, Any]]
 
 
-def _dam(blocks: int, *, hidden_size: int, slots: int, width: int, **options: Any) -> Model:
-    return "dam", {"blocks": blocks, "hidden_size": hidden_size, "slots": slots, "width": width} | options
-
-
 def small_dam(blocks: int, slots: int, width: int = 36, **options: Any) -> Model:
     """DAM-K of the tasks on bits (tables A.1 and A.2)."""
-    return _dam(blocks, hidden_size=128, slots=slots, width=width, **options)
+    return "dam", {"blocks": blocks, "hidden_size": 128, "slots": slots, "width": width} | options
 
 
 def small_dnc(slots: int, width: int = 36, **options: Any) -> Model:
@@ -64,8 +64,10 @@ def small_dnc(slots: int, width: int = 36, **options: Any) -> Model:
     return "dnc", {"hidden_size": 128, "slots": slots, "width": width} | options
 
 
-def algorithmic(task: str | tuple[str, dict[str, Any]], model: Model, iterations: int = 10_000, p: float = 0.0) -> Config:
-    """Section 4.1 and Table A.2: batch 16, RMSProp, gradients clipped at a norm of 50; refreshing with probability p."""
+def algorithmic(
+    task: str | tuple[str, dict[str, Any]], model: Model, iterations: int = 10_000, p: float = 0.0
+) -> Config:
+    """Section 4.1 and Table A.2: batch 16, RMSProp, gradients clipped at a norm of 50, refreshing by probability p."""
     common = {"batch_size": 16, "iterations": iterations, "clip": "global", "clip_limit": 50.0}
     evaluated = {"evaluate_every": iterations // 20, "evaluation_batches": 5, "evaluation_batch_size": 64}
     logged = {"log_every": iterations // 200, "checkpoint_every": iterations // 20}
@@ -228,7 +230,11 @@ def figure_d2() -> Experiment:
 def _gate_figure(name: str, blocks: int) -> Experiment:
     """The paper draws an episode; the numbers are means over test sequences, for each step as well."""
     trials = tuple(representation_recall(blocks, segments) for segments in (8, 16))
-    notes = (*NOTES[:1], "The paper draws the gate of one episode; here it is averaged over sequences, step by step.")
+    notes = (
+        EQUATIONS,
+        RMSPROP,
+        "The paper draws the gate of one episode; here it is averaged over sequences, step by step.",
+    )
     title = f"The attentive gate of DAM-{blocks} while it answers"
     return Experiment(
         f"dam/{name}",

@@ -35,7 +35,7 @@ def tested_error(score: str, label: str = "test") -> Of:
 
 
 def tested_mean(prefix: str, label: str = "test", times: float = 1.0) -> Of:
-    """The mean of all scores of the final evaluation whose names begin so, multiplied: over the tasks of a joint run."""
+    """The mean of the scores of the final evaluation whose names begin so, multiplied: over tasks trained jointly."""
 
     def of(record: Record) -> float | None:
         values = [value for name, value in record.scores.get(label, {}).items() if name.startswith(prefix)]

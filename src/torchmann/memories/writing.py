@@ -16,7 +16,7 @@ Source: "Learning to remember more with less memorization"; random writing is a 
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Literal, Protocol
 
 from torchmann.core.cell import DENSE
@@ -159,25 +159,34 @@ class DenseFrom:
         return f"DenseFrom({self.policy!r}, {self.step})"
 
 
+_FORMS: dict[str, tuple[Callable[..., WritingPolicy], tuple[type, ...]]] = {
+    "uniform": (Uniform, (int, str)),
+    "cached": (CachedUniform, (int, int)),
+    "random": (RandomSteps, (float, int)),
+}
+"""What a text form makes, and what its words are: the first must be there."""
+
+
 def policy_from(text: str) -> WritingPolicy:
-    """A policy from its text form: ``"every"``, ``"uniform:L"``, ``"cached:L"`` or ``"random:P"``.
+    """A policy from its text form.
+
+    ``"every"``, ``"uniform:L"`` or ``"uniform:L:released"`` (its positions), ``"cached:L"`` or ``"cached:L:A"`` (the
+    size of its attention), ``"random:P"`` or ``"random:P:S"`` (its seed).
 
     Raises:
         OptionError: another text.
     """
-    name, _, number = text.partition(":")
-    try:
-        if name == "every" and not number:
-            return EveryStep()
-        if name == "uniform":
-            return Uniform(int(number))
-        if name == "cached":
-            return CachedUniform(int(number))
-        if name == "random":
-            return RandomSteps(float(number))
-    except ValueError as error:
-        if isinstance(error, OptionError):
-            raise
+    name, *words = text.split(":")
+    if name == "every" and not words:
+        return EveryStep()
+    if name in _FORMS:
+        make, kinds = _FORMS[name]
+        try:
+            if 1 <= len(words) <= len(kinds):
+                return make(*(kind(word) for kind, word in zip(kinds, words, strict=False)))
+        except ValueError as error:
+            if isinstance(error, OptionError):
+                raise
     raise OptionError(
         f"writing must be 'every', 'uniform:L' or 'cached:L' with an interval L in steps, or 'random:P' with a "
         f"probability P, got {text!r}."

@@ -13,6 +13,7 @@ from torchmann.cli.demo import demo
 from torchmann.cli.machine import show_engines
 from torchmann.cli.replay_nan import replay_nan_file
 from torchmann.cli.reproduce import reproduce
+from torchmann.cli.sweep import sweep
 from torchmann.cli.train import train
 from torchmann.cli.trained import evaluate, show
 from torchmann.cli.verify import verify_files
@@ -20,6 +21,7 @@ from torchmann.core.errors import DataError, OptionError, ShapeError, unknown_na
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": train,
+    "sweep": sweep,
     "eval": evaluate,
     "show": show,
     "demo": demo,
@@ -39,6 +41,7 @@ Memory-augmented neural networks: train one, measure it, look at its memory at w
 
   demo             train a small DNC on the copy task and draw its memory (about a minute)
   train            train a model on a task; everything goes into a run directory
+  sweep            train with many settings and seeds, here or on a cluster, and compare
   eval RUN         score a run's model on held-out and on longer sequences
   show RUN         draw a run: its memory at work as a page to step through, pictures, its learning curve
   show --task NAME draw what a task shows and asks

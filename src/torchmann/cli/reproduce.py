@@ -20,7 +20,6 @@ from torchmann.experiments.distribution import run_in_pool
 from torchmann.experiments.estimate import Estimate, estimate, spoken, total
 from torchmann.experiments.experiment import Experiment, Trial
 from torchmann.experiments.page import page
-from torchmann.experiments.pool import Backend, require_backend
 from torchmann.experiments.queue import add_timings, timing
 from torchmann.experiments.record import Record
 from torchmann.experiments.report import claims_table, markdown, mean_sd, results_table
@@ -29,6 +28,7 @@ from torchmann.experiments.runner import Budget, Unit, pending, ready, run_all
 from torchmann.experiments.scale import require_scale, seeds_at
 from torchmann.experiments.selection import chosen
 from torchmann.experiments.watch import Watch
+from torchmann.experiments.workers.pool import Backend, require_backend
 
 
 def reproduce(arguments: Sequence[str]) -> int:

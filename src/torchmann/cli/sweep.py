@@ -11,11 +11,11 @@ from typing import Any
 from torchmann.cli.parser import Parser
 from torchmann.cli.train_flags import Line, parse_train
 from torchmann.core.errors import OptionError, require_positive
-from torchmann.experiments.pool import Backend, require_backend
-from torchmann.experiments.search import Values, axis, drawn, every, require_different
-from torchmann.experiments.sweep import Point, Sweep, require_distinct
-from torchmann.experiments.sweep_results import MARKDOWN, markdown, write_tables
-from torchmann.experiments.sweep_run import run_sweep
+from torchmann.experiments.sweeps.results import MARKDOWN, markdown, write_tables
+from torchmann.experiments.sweeps.run import run_sweep
+from torchmann.experiments.sweeps.search import Values, axis, drawn, every, require_different
+from torchmann.experiments.sweeps.sweep import Point, Sweep, require_distinct
+from torchmann.experiments.workers.pool import Backend, require_backend
 from torchmann.training.run_directory import default_path
 
 

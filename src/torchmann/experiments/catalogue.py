@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torchmann.core.errors import unknown_name
-from torchmann.experiments import (
+from torchmann.experiments.experiment import Experiment
+from torchmann.experiments.papers import (
     armin,
     armin_characters,
     dam,
@@ -17,7 +18,6 @@ from torchmann.experiments import (
     uw,
     uw_classification,
 )
-from torchmann.experiments.experiment import Experiment
 
 EXPERIMENTS: dict[str, Callable[[], Experiment]] = {
     **dam_reasoning.EXPERIMENTS,

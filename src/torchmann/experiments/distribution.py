@@ -9,10 +9,10 @@ from typing import Any
 
 from torchmann.experiments import catalogue
 from torchmann.experiments.experiment import Experiment
-from torchmann.experiments.job import Job
-from torchmann.experiments.pool import run_jobs
 from torchmann.experiments.record import Record
 from torchmann.experiments.runner import Budget, Unit, run
+from torchmann.experiments.workers.job import Job
+from torchmann.experiments.workers.pool import run_jobs
 
 
 class LostError(RuntimeError):

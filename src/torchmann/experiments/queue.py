@@ -146,8 +146,8 @@ def markdown(queued: Sequence[Queued], timings: Mapping[str, Timing]) -> str:
     parts = [
         "# What to run next",
         "Made by `python docs/write_results.py` from the declarations, the records and the timings. A unit is one seed "
-        "of one trial; the most valuable for its time comes first. `torchmann reproduce EXPERIMENT --models ROW --tasks "
-        "COLUMN --seeds N` runs it.",
+        "of one trial; the most valuable for its time comes first. It is run by `torchmann reproduce EXPERIMENT "
+        "--models ROW --tasks COLUMN --seeds N`.",
         f"Times on the CPU are those of one thread, from a few timed iterations ({devices}); on two cores two units "
         "run at once. Those on an accelerator are not measured: they count the operations of an iteration in the "
         f"eager engine and assume {1e6 * LAUNCH_SECONDS:g} µs to launch each.",

@@ -156,7 +156,7 @@ def rounded(value: float | None, digits: int = 5) -> float | None:
 
 
 def peak_memory() -> int | None:
-    """Resident memory of this process at most since `reset_peak_memory`, in bytes; None where the system does not say."""
+    """Resident memory of this process at most since `reset_peak_memory`, in bytes; None where there is no saying."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from torchmann.core.errors import unknown_name
 from torchmann.experiments.experiment import Experiment
@@ -32,12 +32,12 @@ def at_scale(config: Config, scale: str) -> Config:
     """
     settings = config.settings
     if scale == "smoke":
-        two = {"iterations": 2, "log_every": 1, "evaluate_every": 2, "checkpoint_every": 2}
-        rows = {"batch_size": min(2, settings.batch_size), "evaluation_batch_size": 2}
-        settings = replace(settings, **two, **rows, evaluation_batches=1, test_batches=1)
+        often: dict[str, Any] = {"iterations": 2, "log_every": 1, "evaluate_every": 2, "checkpoint_every": 2}
+        rows: dict[str, Any] = {"batch_size": min(2, settings.batch_size), "evaluation_batch_size": 2}
+        settings = replace(settings, **often, **rows, evaluation_batches=1, test_batches=1)
     elif scale == "short":
         names = ("iterations", "log_every", "evaluate_every", "checkpoint_every")
-        fewer = {name: -(-getattr(settings, name) // SHORTER) for name in names}
+        fewer: dict[str, Any] = {name: -(-getattr(settings, name) // SHORTER) for name in names}
         settings = replace(settings, **fewer)
     return replace(config, settings=replace(settings, keep_every=None))
 

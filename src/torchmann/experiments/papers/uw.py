@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from torchmann.experiments.experiment import Claim, Experiment, Measure, Reported, Trial, config
 from torchmann.experiments.measures import MILLISECONDS, best, extra, last, tested
-from torchmann.experiments.side_by_side import otherwise, training_ratio
+from torchmann.experiments.papers.side_by_side import otherwise, training_ratio
 from torchmann.memories import optimal_interval
 from torchmann.training import Config, RunDirectory
 

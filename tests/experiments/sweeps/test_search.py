@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from torchmann.core import OptionError
-from torchmann.experiments.search import axis, drawn, every, require_different
+from torchmann.experiments.sweeps.search import axis, drawn, every, require_different
 
 
 def test_all_combinations_the_last_axis_fastest() -> None:

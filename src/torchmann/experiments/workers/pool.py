@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from torchmann.core.errors import OptionError, require_positive, unknown_name
-from torchmann.experiments.job import Ended, Job
-from torchmann.experiments.local_workers import LocalWorkers
-from torchmann.experiments.ray_workers import RayWorkers
-from torchmann.experiments.slurm_workers import SlurmWorkers
+from torchmann.experiments.workers.job import Ended, Job
+from torchmann.experiments.workers.local import LocalWorkers
+from torchmann.experiments.workers.ray import RayWorkers
+from torchmann.experiments.workers.slurm import SlurmWorkers
 from torchmann.training.signals import interruptible
 
 Backend = Literal["local", "ray", "slurm"]

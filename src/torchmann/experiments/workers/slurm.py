@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from torchmann.core.errors import OptionError
-from torchmann.experiments.job import Ended, Job, interrupted, lost, perform
+from torchmann.experiments.workers.job import Ended, Job, interrupted, lost, perform
 
 HOURS = 24
 """Of a job, unless ``timeout_min`` says otherwise. One that is not done by then is queued again, and goes on."""

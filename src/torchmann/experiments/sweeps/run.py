@@ -6,11 +6,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from torchmann.experiments.job import Ended
-from torchmann.experiments.pool import run_jobs
-from torchmann.experiments.sweep import Run, Sweep
-from torchmann.experiments.sweep_progress import sweep_progress
-from torchmann.experiments.sweep_results import result_of
+from torchmann.experiments.sweeps.progress import sweep_progress
+from torchmann.experiments.sweeps.results import result_of
+from torchmann.experiments.sweeps.sweep import Run, Sweep
+from torchmann.experiments.workers.job import Ended
+from torchmann.experiments.workers.pool import run_jobs
 from torchmann.training.progress import clock
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from torchmann.experiments import catalogue, structured_ntm
-from torchmann.experiments.structured_ntm import ONE, SERIES, TWO, WINDOW, convergence, figure2
+from torchmann.experiments import catalogue
+from torchmann.experiments.papers import structured_ntm
+from torchmann.experiments.papers.structured_ntm import ONE, SERIES, TWO, WINDOW, convergence, figure2
 from torchmann.training import Measurement, RunDirectory
 
 KEYS = [trial.key for trial in figure2().trials]

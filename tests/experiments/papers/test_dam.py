@@ -14,10 +14,11 @@ import torch
 from tests.experiments.tiny import record
 
 from torchmann import models
-from torchmann.experiments import catalogue, dam, dam_babi, dam_reasoning
+from torchmann.experiments import catalogue
 from torchmann.experiments.comparison import places
-from torchmann.experiments.dam_gates import gate_numbers, gates
 from torchmann.experiments.experiment import Experiment, Trial, config
+from torchmann.experiments.papers import dam, dam_babi, dam_reasoning
+from torchmann.experiments.papers.dam_gates import gate_numbers, gates
 from torchmann.experiments.results import Results, identity
 from torchmann.experiments.runner import pending
 from torchmann.tasks import Batch

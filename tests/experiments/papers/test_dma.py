@@ -10,9 +10,9 @@ import pytest
 from tests.experiments.tiny import copy_config, record
 
 from torchmann import tasks
-from torchmann.experiments import dma
 from torchmann.experiments.experiment import Trial
 from torchmann.experiments.measures import unsteadiness
+from torchmann.experiments.papers import dma
 from torchmann.training import RunDirectory
 
 needs_data = pytest.mark.skipif("TORCHMANN_DATA" not in os.environ, reason="TORCHMANN_DATA names no data sets")

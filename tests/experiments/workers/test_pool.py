@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.experiments import jobs
+from tests.experiments.workers import jobs
 
 from torchmann.core import OptionError
-from torchmann.experiments.job import Ended, Job
-from torchmann.experiments.local_workers import visible_gpus
-from torchmann.experiments.pool import run_jobs
+from torchmann.experiments.workers.job import Ended, Job
+from torchmann.experiments.workers.local import visible_gpus
+from torchmann.experiments.workers.pool import run_jobs
 
 LOCAL_SLURM = {"cluster": "local", "timeout_min": 2}
 
@@ -115,9 +115,9 @@ def test_a_job_outlives_its_pool_just_long_enough_to_keep_what_it_has(tmp_path: 
     script = tmp_path / "script.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from tests.experiments import jobs\n"
-        "from torchmann.experiments.job import Job\n"
-        "from torchmann.experiments.pool import run_jobs\n"
+        "from tests.experiments.workers import jobs\n"
+        "from torchmann.experiments.workers.job import Job\n"
+        "from torchmann.experiments.workers.pool import run_jobs\n"
         "if __name__ == '__main__':\n"
         f"    list(run_jobs([Job('listens', jobs.wait_to_be_asked, (Path({str(begun)!r}),))]))\n"
     )
@@ -163,7 +163,9 @@ def test_without_its_package_a_backend_names_the_command(
     backend: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr("torchmann.experiments.pool.find_spec", lambda name: None if name == package else find(name))
+    monkeypatch.setattr(
+        "torchmann.experiments.workers.pool.find_spec", lambda name: None if name == package else find(name)
+    )
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(OptionError, match=rf"--backend {backend} needs the package {package}: pip install"):
         next(run_jobs([Job("square", jobs.square, (3,))], backend))

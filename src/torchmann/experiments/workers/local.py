@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 
-from torchmann.experiments.job import Ended, Job, interrupted, lost, perform
+from torchmann.experiments.workers.job import Ended, Job, interrupted, lost, perform
 
 GRACE = 10.0
 """Seconds in which a process that is told to end can write what it has."""

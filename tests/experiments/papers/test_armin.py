@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from torchmann.experiments import armin, armin_characters, catalogue
+from torchmann.experiments import catalogue
 from torchmann.experiments.experiment import Experiment, Trial
 from torchmann.experiments.measures import roughness
+from torchmann.experiments.papers import armin, armin_characters
 from torchmann.experiments.record import Record
 from torchmann.experiments.runner import Unit, run
 from torchmann.tasks.characters import PennTreebank

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from torchmann.core.atomic import write_atomically
-from torchmann.experiments.sweep import Point, Run, Sweep
+from torchmann.experiments.sweeps.sweep import Point, Run, Sweep
 from torchmann.training import RunDirectory, Spread
 from torchmann.training.ensemble_summary import scores_in, spreads
 from torchmann.training.progress import clock

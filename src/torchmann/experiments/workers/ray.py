@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from torchmann.core.errors import OptionError
-from torchmann.experiments.job import Ended, Job, interrupted, lost, perform
+from torchmann.experiments.workers.job import Ended, Job, interrupted, lost, perform
 
 
 class RayWorkers:

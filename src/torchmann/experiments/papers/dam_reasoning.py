@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from torchmann import tasks
-from torchmann.experiments.dam import ALGORITHMIC, EQUATIONS, RMSPROP
 from torchmann.experiments.experiment import Claim, Experiment, Measure, Reported, Trial, config
 from torchmann.experiments.measures import extra, tested
+from torchmann.experiments.papers.dam import ALGORITHMIC, EQUATIONS, RMSPROP
 from torchmann.training import Config, RunDirectory, load_run
 from torchmann.training.evaluate import evaluate
 from torchmann.training.settings import device_named

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 from torchmann.core.errors import DataError
-from torchmann.experiments.sweep import Run
+from torchmann.experiments.sweeps.sweep import Run
 from torchmann.training import Measurement, RunDirectory
 from torchmann.training.progress import clock
 from torchmann.training.run_directory import METRICS

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from torchmann.experiments import uw, uw_classification
 from torchmann.experiments.experiment import Experiment, Trial
 from torchmann.experiments.measures import MILLISECONDS
+from torchmann.experiments.papers import uw, uw_classification
 from torchmann.memories import DenseFrom
 from torchmann.training import RunDirectory
 

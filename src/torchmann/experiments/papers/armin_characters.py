@@ -12,9 +12,9 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
-from torchmann.experiments.armin import DEFECTS, NTM, NTM_DEVIATIONS, OWN_ADDITION, SAM_DEVIATION, Row, judged_by
 from torchmann.experiments.experiment import Claim, Experiment, Measure, Reported, Trial, config
 from torchmann.experiments.measures import MEGABYTES, extra, tested
+from torchmann.experiments.papers.armin import DEFECTS, NTM, NTM_DEVIATIONS, OWN_ADDITION, SAM_DEVIATION, Row, judged_by
 from torchmann.experiments.record import Record, peak_memory
 from torchmann.training import Config, RunDirectory, load_run
 from torchmann.training.evaluate import evaluation_mode

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from torchmann.experiments import catalogue, dam, own
+from torchmann.experiments import catalogue
+from torchmann.experiments.papers import dam, own
 from torchmann.experiments.results import identity
 
 

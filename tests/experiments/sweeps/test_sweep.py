@@ -19,10 +19,10 @@ from tests.training.test_progress import Terminal
 from tests.training.tiny import tiny_config
 
 from torchmann.core import DataError, OptionError
-from torchmann.experiments.sweep import Point, Sweep, require_distinct, train_or_resume
-from torchmann.experiments.sweep_progress import LiveRuns, sweep_progress
-from torchmann.experiments.sweep_results import markdown, rows_of, write_tables
-from torchmann.experiments.sweep_run import run_sweep
+from torchmann.experiments.sweeps.progress import LiveRuns, sweep_progress
+from torchmann.experiments.sweeps.results import markdown, rows_of, write_tables
+from torchmann.experiments.sweeps.run import run_sweep
+from torchmann.experiments.sweeps.sweep import Point, Sweep, require_distinct, train_or_resume
 from torchmann.training import Config, RunDirectory, train_run
 
 

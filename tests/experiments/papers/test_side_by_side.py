@@ -7,8 +7,8 @@ import time
 import pytest
 from tests.experiments.tiny import copy_config
 
-from torchmann.experiments import side_by_side
-from torchmann.experiments.side_by_side import inference_ratio, otherwise, training_ratio
+from torchmann.experiments.papers import side_by_side
+from torchmann.experiments.papers.side_by_side import inference_ratio, otherwise, training_ratio
 
 
 @pytest.fixture(autouse=True)

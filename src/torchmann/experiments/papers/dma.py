@@ -10,7 +10,7 @@ from typing import Any
 
 from torchmann.experiments.experiment import Claim, Experiment, Measure, Reported, Trial, config
 from torchmann.experiments.measures import average, extra, last, reached, unsteadiness
-from torchmann.experiments.side_by_side import inference_ratio, otherwise, training_ratio
+from torchmann.experiments.papers.side_by_side import inference_ratio, otherwise, training_ratio
 from torchmann.training import Config, RunDirectory
 
 ROWS = {"NMA (sorted)": "sorted", "DMA (softmax)": "softmax"}

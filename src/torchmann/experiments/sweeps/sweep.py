@@ -17,8 +17,8 @@ import yaml  # type: ignore[import-untyped]
 
 from torchmann.core.atomic import write_atomically, writing
 from torchmann.core.errors import DataError, OptionError, ShapeError
-from torchmann.experiments.job import Job
-from torchmann.experiments.search import Values
+from torchmann.experiments.sweeps.search import Values
+from torchmann.experiments.workers.job import Job
 from torchmann.training import Config, resume_run, train_run
 from torchmann.training.run import training_of
 from torchmann.training.run_directory import CASE, CONFIG, EVALUATION, read_yaml

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from torchmann.experiments.dam import EQUATIONS, PROBABILITIES, RMSPROP, faster, row_name
 from torchmann.experiments.experiment import Claim, Experiment, Measure, Reported, Trial, config
 from torchmann.experiments.measures import average, tested, tested_above, tested_mean
+from torchmann.experiments.papers.dam import EQUATIONS, PROBABILITIES, RMSPROP, faster, row_name
 from torchmann.training import Config
 
 COLUMN = "bAbI"

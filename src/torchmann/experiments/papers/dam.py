@@ -10,9 +10,9 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from torchmann.experiments.dam_gates import EVENNESS, SMALLEST, gates
 from torchmann.experiments.experiment import Claim, Experiment, Measure, Trial, config
 from torchmann.experiments.measures import average, reached, tested
+from torchmann.experiments.papers.dam_gates import EVENNESS, SMALLEST, gates
 from torchmann.experiments.record import Record
 from torchmann.training import Config
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torchmann.experiments.experiment import Claim, Experiment, Measure, Reported, Trial, config
 from torchmann.experiments.measures import tested
-from torchmann.experiments.uw import ATTENTION, CLIPPED, COSINE, dnc
+from torchmann.experiments.papers.uw import ATTENTION, CLIPPED, COSINE, dnc
 from torchmann.memories import optimal_interval
 from torchmann.training import Config
 

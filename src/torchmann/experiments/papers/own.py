@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torchmann.experiments.dam import BIT_ACCURACY, FINAL, SLOTS, TO_95, algorithmic, faster, small_dam, small_dnc
 from torchmann.experiments.experiment import Experiment, Trial
+from torchmann.experiments.papers.dam import (
+    BIT_ACCURACY,
+    FINAL,
+    SLOTS,
+    TO_95,
+    algorithmic,
+    faster,
+    small_dam,
+    small_dnc,
+)
 
 INTERVAL = 4
 """Steps of an item of associative recall, its flag and three vectors, of which 24 bits fit into a slot of 36."""

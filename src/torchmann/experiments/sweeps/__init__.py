@@ -1,0 +1,1 @@
+"""Sweeps: one configuration trained at many points."""

@@ -1,0 +1,1 @@
+"""Workers: jobs in other processes, on this machine, a Ray cluster or Slurm."""

@@ -40,7 +40,8 @@ def test_a_trial_of_each_kind_comes_to_a_record(kind: str, tmp_path: Path) -> No
     assert record.curves["train"]["iteration"] == [1, 2] and None not in record.curves["train"]["loss"]
     results = Results(tmp_path / "results")
     results.add(record)
-    assert Results(tmp_path / "results").of(trial, "smoke") == [record]
+    (stored,) = Results(tmp_path / "results").of(trial, "smoke")
+    assert stored.to_line() == record.to_line()
     measure = experiment.measure_of(trial)
     assert measure.show(measure.of(record))
 

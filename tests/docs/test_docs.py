@@ -41,7 +41,7 @@ each_model_page = pytest.mark.parametrize("page", MODEL_PAGES, ids=page_id)
 def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # an example may write a picture
     blocks = EXAMPLE.findall(page.read_text(encoding="utf-8"))
-    assert blocks
+    assert blocks or page.name == "results.md"  # written from records; test_results_page compares
     script = tmp_path / "examples.py"
     script.write_text("\n".join(blocks), encoding="utf-8")
     runpy.run_path(str(script), run_name="__main__")
@@ -70,13 +70,14 @@ def test_what_is_named_is_there(page: Path) -> None:
 @each_page
 def test_links_lead_somewhere(page: Path) -> None:
     for target in LINK.findall(EXAMPLE.sub("", page.read_text(encoding="utf-8"))):
-        assert (page.parent / target).is_file(), target
+        assert not target or (page.parent / target).is_file(), target  # none: another place of the same page
 
 
 @each_page
 def test_lines_are_short(page: Path) -> None:
     lines = page.read_text(encoding="utf-8").splitlines()
-    assert max(len(line) for line in lines if not line.startswith(("|", "<!--"))) <= 120  # a table's row is one line
+    whole = ("|", "<!--", "#", "!")  # a row, a heading or a picture is one line
+    assert max(len(line) for line in lines if not line.startswith(whole)) <= 120
 
 
 @each_model_page
@@ -99,7 +100,7 @@ def test_every_model_has_a_page_that_uses_it() -> None:
 
 
 def test_pictures_are_few_small_and_shown() -> None:
-    pictures = sorted((DOCS / "pictures").glob("*"))
+    pictures = sorted((DOCS / "pictures").glob("*.*"))
     shown = "".join(page.read_text(encoding="utf-8") for page in [*PAGES, DOCS.parent / "README.md"])
     assert len(pictures) < 30
     for picture in pictures:

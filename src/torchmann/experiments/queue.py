@@ -17,6 +17,7 @@ from torchmann.core.atomic import write_atomically
 from torchmann.core.errors import DataError
 from torchmann.experiments.estimate import LAUNCH_SECONDS, Estimate, accelerator_seconds, spoken
 from torchmann.experiments.experiment import Experiment, Trial
+from torchmann.experiments.report import wrapped
 from torchmann.experiments.results import Results, identity
 from torchmann.experiments.runner import Unit
 
@@ -158,7 +159,7 @@ def markdown(queued: Sequence[Queued], timings: Mapping[str, Timing]) -> str:
     ]
     if unknown:
         parts += [f"## Not timed here, for want of their data: {len(unknown)} units", _table(unknown)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(wrapped(part) for part in parts) + "\n"
 
 
 def _table(queued: Sequence[Queued]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from torchmann.core.references import REFERENCES
@@ -171,7 +172,19 @@ def markdown(experiment: Experiment, results: Results, scale: str, picture: str 
     made = made_with(found)
     if made:
         parts.append(f"Made with {'; '.join(made)}.")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(wrapped(part) for part in parts) + "\n"
+
+
+def wrapped(part: str) -> str:
+    """A part of a page with lines of 120 letters at most; headings, tables and pictures stay as they are."""
+    lines = []
+    for line in part.splitlines():
+        if line.startswith(("#", "|", "!")):
+            lines.append(line)
+        else:
+            indent = "  " if line.startswith("- ") else ""
+            lines += textwrap.wrap(line, 120, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    return "\n".join(lines)
 
 
 def as_markdown(table: Table) -> str:

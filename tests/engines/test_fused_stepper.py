@@ -13,6 +13,9 @@ MODELS = {
     "dnc": lambda **at: tm.DNC(3, 9, slots=5, width=4, reads=2, **at),
     "dam": lambda **at: tm.DAM(3, 9, slots=5, width=4, blocks=3, **at),
     "gru": lambda **at: tm.DNC(3, 9, slots=5, width=4, controller="gru", allocation="softmax", **at),
+    "ntm": lambda **at: tm.NTM(3, 9, slots=5, width=4, reads=2, writes=2, order="interleaved", **at),
+    "ntm2": lambda **at: tm.NTM2(3, 9, slots=5, width=4, writing="uniform:3", **at),
+    "ntm3": lambda **at: tm.NTM3(3, 9, slots=5, width=4, **at),
     "uniform": lambda **at: tm.DNC(3, 9, slots=5, width=4, writing="uniform:3", **at),
 }
 
@@ -68,7 +71,7 @@ def test_changed_weights_count_at_once():
 
 def test_what_it_cannot_do():
     with pytest.raises(OptionError, match=r"a FusedStepper cannot step this, because .*: use model\.step"):
-        model = tm.NTM(3, 4, slots=5, width=4)
+        model = tm.SAM(3, 4, slots=5, width=4)
         FusedStepper(model.cell, model.initial_state(1))
     model = MODELS["dnc"]()
     stepper = FusedStepper(model.cell, model.initial_state(1))

@@ -98,17 +98,18 @@ class Stacked(Controller):
         steps = [cell.step_of_kind(layer_kind) for cell, layer_kind in zip(self.cells, kinds, strict=True)]
 
         def step(x: Tensor, state: StackedState, noise: StackedNoise | None = None) -> tuple[Tensor, StackedState]:
-            return self._through(steps, x, state, noise)
+            return self.through(steps, x, state, noise)
 
         return step
 
     def forward(self, x: Tensor, state: StackedState, noise: StackedNoise | None = None) -> tuple[Tensor, StackedState]:
         """One step of each layer."""
-        return self._through([cell.step_of_kind(DENSE) for cell in self.cells], x, state, noise)
+        return self.through([cell.step_of_kind(DENSE) for cell in self.cells], x, state, noise)
 
-    def _through(
+    def through(
         self, steps: Sequence[Step], x: Tensor, state: StackedState, noise: StackedNoise | None
     ) -> tuple[Tensor, StackedState]:
+        """The given step of each layer, from the bottom; or each layer over a whole sequence ``[T, B, ...]``."""
         outputs: list[Tensor] = []
         layers = []
         for number, (step, layer) in enumerate(zip(steps, state.layers, strict=True)):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from torchmann.cells import SkipStacked, Stacked
 from torchmann.core import gradients
 from torchmann.core.cell import Cell
 from torchmann.core.errors import OptionError
@@ -24,13 +25,17 @@ from torchmann.engines import eager
 from torchmann.engines.kernels.armin.kernel import ARMINKernel
 from torchmann.engines.kernels.build import KernelUnavailable
 from torchmann.engines.kernels.dnc.kernel import DNCKernel
-from torchmann.engines.kernels.kernel import Unsupported
+from torchmann.engines.kernels.kernel import Unsupported, refuse_hooks
 from torchmann.engines.kernels.library import library
+from torchmann.engines.kernels.ntm.kernel import NTMKernel
 from torchmann.engines.kernels.operator import Operator
+from torchmann.engines.kernels.recurrent.kernel import RecurrentKernel
 
 OPERATORS = (
     Operator(DNCKernel()),
+    Operator(NTMKernel()),
     Operator(ARMINKernel()),
+    Operator(RecurrentKernel()),
 )
 """Those of all kernels; a cell runs in the first that takes it."""
 
@@ -112,6 +117,9 @@ def _unroll(
     reset_TB: Tensor | None = None,
     noise: Tree = None,
 ) -> tuple[Tensor, Any]:
+    if type(cell) in (Stacked, SkipStacked):
+        arguments = {"lengths_B": lengths_B, "reset_TB": reset_TB}
+        return _unroll_layers(cell, inputs_TBI, state, schedule=schedule, noise=noise, **arguments)
     operator = operator_for(cell)
     kernel = operator.kernel
     form, weights = kernel.form_of(cell)
@@ -148,6 +156,22 @@ def _unroll(
         running_TB = torch.arange(inputs_TBI.shape[0]).unsqueeze(1) < lengths_B
         y_TBO = torch.where(running_TB.unsqueeze(-1), y_TBO, 0)
     return y_TBO, kernel.state_from(form, state, results[tape + 1 :])
+
+
+def _unroll_layers(
+    cell: Stacked, inputs_TBI: Tensor, state: Any, *, schedule: Sequence[Hashable], noise: Any, **arguments: Any
+) -> tuple[Tensor, Any]:
+    """Each layer over the whole sequence, one after the other."""
+    refuse_hooks(cell)
+    for layer in cell.cells:  # none runs unless all can
+        operator_for(layer).kernel.form_of(layer)
+
+    def over_time(number: int, x_TBI: Tensor, state: Any, noise: Tree) -> tuple[Tensor, Any]:
+        kinds = [kind[number] if isinstance(kind, tuple) else kind for kind in schedule]
+        return _unroll(cell.cells[number], x_TBI, state, schedule=kinds, noise=noise, **arguments)
+
+    layers = [partial(over_time, number) for number in range(len(cell.cells))]
+    return cell.through(layers, inputs_TBI, state, noise)
 
 
 def _require_fit(drawn: dict[str, Tensor]) -> None:

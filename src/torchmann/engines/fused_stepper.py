@@ -33,7 +33,8 @@ class FusedStepper:
             y = stepper(x)                    # [1, O], as model.step would give it in evaluation
 
     The weights are read at every step, so they may change in between; a cell whose parameters become other tensors
-    (by ``model.to(...)``) needs another stepper.
+    (by ``model.to(...)``) needs another stepper, and so does an AwTA or a TARDIS whose parameters have changed: its
+    kernel takes weights that are made of several of them.
 
     Args:
         cell: one that ``engine="fused"`` runs.
@@ -107,4 +108,6 @@ class FusedStepper:
         self.input_1BI.copy_(x_BI)
         if len(x_BI):
             self.forward(self.problem)
-        return self.kernel.readout(self.cell, [output[0] for output in self.outputs], None)
+        outputs = [output[0] for output in self.outputs]
+        y_BO = self.kernel.readout(self.cell, outputs, None)
+        return y_BO.clone() if any(y_BO is output for output in outputs) else y_BO  # the next step overwrites those

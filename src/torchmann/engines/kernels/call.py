@@ -35,7 +35,18 @@ def output_shapes(kernel: Kernel, form: Form, lead: tuple[int, ...]) -> Shapes:
 def weight_shapes(kernel: Kernel, form: Form, input_size: int, lead: tuple[int, ...]) -> Shapes:
     """The shapes of the weights that there are by name, after a leading axis ``[members]``."""
     shapes = kernel.weight_shapes(form, input_size)
+    if not shapes.keys() >= {*form.weights}:
+        raise OptionError(f"the form {tuple(form)} is none of a cell: it names weights that the cell has not.")
     return {name: (*lead, *shapes[name]) for name in form.weights}
+
+
+@lru_cache(maxsize=256)
+def _check(kernel: Kernel, form: Form) -> None:
+    """Refuse a form that is none of a cell."""
+    if len(form.numbers) != len(kernel.sizes) + len(kernel.options) or len(form.limits) != len(kernel.limits):
+        raise OptionError(f"the form {tuple(form)} is none of the kernel {kernel.name!r}.")
+    require_positive(**dict(zip(kernel.sizes, form.numbers, strict=False)))
+    kernel.check(form)
 
 
 class Call:
@@ -59,10 +70,8 @@ class Call:
         lead = (members,) if members else ()
         if x.dim() != 3 + len(lead):
             raise ShapeError(f"input must be [T, B, I] for the fused kernel, got shape {tuple(x.shape)}.")
-        if len(form.numbers) != len(kernel.sizes) + len(kernel.options) or len(form.limits) != len(kernel.limits):
-            raise OptionError(f"the form {tuple(form)} is none of the kernel {kernel.name!r}.")
-        require_positive(members=members + 1, **dict(zip(kernel.sizes, form.numbers, strict=False)))
-        kernel.check(form)
+        require_positive(members=members + 1)
+        _check(kernel, form)
         self.kernel, self.form, self.dtype, self.lead = kernel, form, x.dtype, lead
         self.held: list[Tensor] = []
         self.rows = T, B, inputs = x.shape[-3:]

@@ -129,6 +129,7 @@ class Kernel(ABC):
         """The leaves for a sequence whose first step is dense, without gradients that such a step cuts off."""
         return leaves
 
+    @abstractmethod
     def check(self, form: Form) -> None:
         """Refuse a form that is none of a cell.
 

@@ -1,5 +1,5 @@
-// A controller: its sizes and weights, and the element-wise part of its step, from pre-activations to the new state, and
-// back. One row at a time; padding stays zero.
+// A controller: its sizes and weights, and the element-wise part of its step, from pre-activations to the new state,
+// and back. One row at a time; padding stays zero.
 #pragma once
 
 #include "activations.hpp"
@@ -79,11 +79,13 @@ inline void lstm_forward(const Controller& self, real* gates, real* extra, Contr
 }
 
 // d.h and d.c hold the gradients of the new state; d.c becomes that of c before, `d_gates` of the pre-activations.
-inline void lstm_backward(const Controller& self, const real* gates, const real* extra, ControllerState d, real* d_gates) {
+inline void lstm_backward(const Controller& self, const real* gates, const real* extra, ControllerState d,
+                          real* d_gates) {
     const int64_t H = self.padded_hidden;
     const real clip = self.clip;
     for (int64_t j = 0; j < H; j += lanes) {
-        const vec i = load(gates + j), f = load(gates + H + j), g = load(gates + 2 * H + j), o = load(gates + 3 * H + j);
+        const vec i = load(gates + j), f = load(gates + H + j), g = load(gates + 2 * H + j),
+                  o = load(gates + 3 * H + j);
         const vec before = load(extra + j), c = load(extra + H + j), squashed = tanh(c);
         vec d_h = load(d.h + j), d_c = load(d.c + j);
         if (clip > 0) d_h *= passes(o * squashed, clip), d_c *= passes(c, clip);
@@ -97,7 +99,8 @@ inline void lstm_backward(const Controller& self, const real* gates, const real*
 }
 
 // The four gates and c are layer-normalised; keeps [x_hat of i, f, g, o; c before; x_hat of c; inverse deviations].
-inline void layer_norm_lstm_forward(const Controller& self, int64_t member, real* gates, real* extra, ControllerState state) {
+inline void layer_norm_lstm_forward(const Controller& self, int64_t member, real* gates, real* extra,
+                                    ControllerState state) {
     const int64_t H = self.padded_hidden, units = self.hidden;
     const real clip = self.clip;
     const real *gain = self.of(GAIN, member), *shift = self.of(SHIFT, member);
@@ -129,15 +132,16 @@ inline void layer_norm_lstm_forward(const Controller& self, int64_t member, real
 }
 
 // As `lstm_backward`; d_gain and d_shift [5, padded_hidden] are added to, `scratch` is [padded_hidden].
-inline void layer_norm_lstm_backward(const Controller& self, int64_t member, const real* gates, const real* extra, ControllerState d,
-                                     real* d_gates, real* d_gain, real* d_shift, real* scratch) {
+inline void layer_norm_lstm_backward(const Controller& self, int64_t member, const real* gates, const real* extra,
+                                     ControllerState d, real* d_gates, real* d_gain, real* d_shift, real* scratch) {
     const int64_t H = self.padded_hidden, units = self.hidden;
     const real clip = self.clip;
     const real *gain = self.of(GAIN, member), *shift = self.of(SHIFT, member);
     const real *before = extra + 4 * H, *c_hat = extra + 5 * H, *inverse = extra + 6 * H;
     for (int64_t j = 0; j < H; j += lanes) {
         const int64_t left = units - j;
-        const vec i = load(gates + j), f = load(gates + H + j), g = load(gates + 2 * H + j), o = load(gates + 3 * H + j);
+        const vec i = load(gates + j), f = load(gates + H + j), g = load(gates + 2 * H + j),
+                  o = load(gates + 3 * H + j);
         const vec y = load(c_hat + j) * load_part(gain + 4 * units + j, left) + load_part(shift + 4 * units + j, left);
         const vec squashed = tanh(y), c = self.carry_normalised ? y : f * load(before + j) + i * g;
         vec d_h = load(d.h + j), d_c = load(d.c + j);
@@ -175,10 +179,12 @@ inline void gru_forward(const Controller& self, real* gates, real* extra, Contro
 }
 
 // d.h becomes the part of the gradient of h before that does not go through the weights.
-inline void gru_backward(const Controller& self, const real* gates, const real* extra, ControllerState d, real* d_gates) {
+inline void gru_backward(const Controller& self, const real* gates, const real* extra, ControllerState d,
+                         real* d_gates) {
     const int64_t H = self.padded_hidden;
     for (int64_t j = 0; j < H; j += lanes) {
-        const vec r = load(gates + j), z = load(gates + H + j), n = load(gates + 2 * H + j), n_h = load(gates + 3 * H + j);
+        const vec r = load(gates + j), z = load(gates + H + j), n = load(gates + 2 * H + j),
+                  n_h = load(gates + 3 * H + j);
         const vec d_h = load(d.h + j), d_n = d_h * (1 - z) * (1 - n * n);
         store(d_gates + j, d_n * n_h * r * (1 - r));
         store(d_gates + H + j, d_h * (load(extra + j) - n) * z * (1 - z));
@@ -213,12 +219,13 @@ inline void control(const Controller& self, int64_t member, real* gates, real* e
 }
 
 // d.h becomes what of the gradient of h before does not go through the weights; d_norms is [10, padded_hidden].
-inline void control_backward(const Controller& self, int64_t member, const real* gates, const real* extra, ControllerState d, real* d_gates,
-                             real* d_norms, real* scratch) {
+inline void control_backward(const Controller& self, int64_t member, const real* gates, const real* extra,
+                             ControllerState d, real* d_gates, real* d_norms, real* scratch) {
     switch (self.kind) {
         case LSTM: lstm_backward(self, gates, extra, d, d_gates); break;
         case LAYER_NORM_LSTM:
-            layer_norm_lstm_backward(self, member, gates, extra, d, d_gates, d_norms, d_norms + 5 * self.padded_hidden, scratch);
+            layer_norm_lstm_backward(self, member, gates, extra, d, d_gates, d_norms, d_norms + 5 * self.padded_hidden,
+                                     scratch);
             break;
         case GRU: return gru_backward(self, gates, extra, d, d_gates);
         default: return elman_backward(self, gates, d, d_gates);

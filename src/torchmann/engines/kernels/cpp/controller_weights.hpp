@@ -102,7 +102,8 @@ inline void linear_gradient(real* weight, real* bias, int64_t number, int64_t ou
     hand_out(weight, bias, row, count, inputs, at.total, at.wide, scratch);
 }
 
-// The sum of what `groups` have found, in their order, `stride` apart: `rows` padded vectors to a gradient [rows, count].
+// The sum of what `groups` have found, in their order, `stride` apart: `rows` padded vectors to a gradient
+// [rows, count].
 inline void sum_groups(real* to, const real* found, int64_t groups, int64_t stride, int64_t rows, int64_t count) {
     if (!to) return;
     fill(to, rows * count);

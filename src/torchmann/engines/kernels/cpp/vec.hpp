@@ -147,6 +147,7 @@ inline vec exp(vec x) {
     const vec p = reduced_expm1(x, scale);
     return scale * p + scale;
 }
+
 // ln x for x > 0: x = 2^k m with m near 1, ln m = 2 artanh((m - 1) / (m + 1)); NaN stays NaN.
 inline vec log(vec x) {
     constexpr bool is_float = sizeof(real) == 4;

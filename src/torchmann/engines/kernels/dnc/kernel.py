@@ -40,7 +40,13 @@ class DNCKernel(controllers.MemoryAugmentedKernel):
         "usage_gradient",
         "gated",
     )
-    limits = (*controllers.LIMITS, "clip_interface", "output_norm_epsilon", *controllers.SIMILARITY_LIMITS, "usage_floor")
+    limits = (
+        *controllers.LIMITS,
+        "clip_interface",
+        "output_norm_epsilon",
+        *controllers.SIMILARITY_LIMITS,
+        "usage_floor",
+    )
     leaves = ("h", "c", "reads", "memory", "usage", "write_weights", "read_weights", "precedence", "link")
     weights = (*controllers.WEIGHTS, "norm_gain", "norm_shift", "interface", "interface_bias")
 

@@ -3,7 +3,7 @@
 Each function takes what its forward function took (or gave) and the gradient of what that gave, and returns the
 gradients of what it took. A kernel is these functions in another language. Forward, they are those of
 `torchmann.functional`; here is one write head, with sorted or softmax allocation, with links or without.
-`torchmann.engines.kernels.dnc.manual_sequence` takes the memory and an LSTM through a sequence.
+`torchmann.engines.kernels.manual_sequence` takes the memory and an LSTM through a sequence.
 
 Shapes: B batch, R read heads, N slots, W width, S interface. ``d_x`` is the gradient of x.
 """
@@ -16,44 +16,10 @@ import torch
 from torch import Tensor
 
 from torchmann import functional
+from torchmann.engines.kernels.manual import look_up_backward, softmax_backward
 from torchmann.memories import DNCMemory
 
 Fields = dict[str, Tensor]
-
-
-# Content addressing
-
-
-def cosine_backward(
-    key_BRW: Tensor, memory_BNW: Tensor, d_similarity_BRN: Tensor, epsilon: float = 1e-6
-) -> tuple[Tensor, Tensor]:
-    """Of ``s = k . m / D``, ``D = |k| |m| + eps``: ``d(k . m) = ds / D``, ``dD = -s ds / D``, both on to k and to m."""
-    key_norm_BR1 = (key_BRW.square().sum(-1, keepdim=True) + epsilon).sqrt()
-    memory_norm_BN = (memory_BNW.square().sum(-1) + epsilon).sqrt()
-    denominator_BRN = key_norm_BR1 * memory_norm_BN.unsqueeze(1) + epsilon
-    similarity_BRN = key_BRW @ memory_BNW.mT / denominator_BRN
-    d_product_BRN = d_similarity_BRN / denominator_BRN
-    d_denominator_BRN = -similarity_BRN * d_product_BRN
-    d_key_norm_BR1 = (d_denominator_BRN * memory_norm_BN.unsqueeze(1)).sum(-1, keepdim=True)
-    d_memory_norm_BN = (d_denominator_BRN * key_norm_BR1).sum(1)
-    d_key_BRW = d_product_BRN @ memory_BNW + d_key_norm_BR1 * key_BRW / key_norm_BR1
-    d_memory_BNW = d_product_BRN.mT @ key_BRW + (d_memory_norm_BN / memory_norm_BN).unsqueeze(-1) * memory_BNW
-    return d_key_BRW, d_memory_BNW
-
-
-def softmax_backward(weights: Tensor, d_weights: Tensor) -> Tensor:
-    """``dz = w (dw - sum w dw)``, along the last axis."""
-    return weights * (d_weights - (weights * d_weights).sum(-1, keepdim=True))
-
-
-def look_up_backward(
-    key_BRW: Tensor, strength_BR: Tensor, memory_BNW: Tensor, weights_BRN: Tensor, d_weights_BRN: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Of ``w = softmax(strength s)``: the gradients of key, strength and memory."""
-    d_logits_BRN = softmax_backward(weights_BRN, d_weights_BRN)
-    d_strength_BR = (d_logits_BRN * functional.cosine(key_BRW, memory_BNW)).sum(-1)
-    d_key_BRW, d_memory_BNW = cosine_backward(key_BRW, memory_BNW, d_logits_BRN * strength_BR.unsqueeze(-1))
-    return d_key_BRW, d_strength_BR, d_memory_BNW
 
 
 # Allocation
@@ -280,6 +246,11 @@ def memory_step_backward(
         d_memory_BNW + d_looked_up_BNW, d_usage_BN, d_written_BN, d_read_BRN + by_usage_BRN, d_precedence_BN, d_link_BNN
     )
     return d_fields, d_before
+
+
+def fields_of(memory: DNCMemory, interface_BS: Tensor) -> Fields:
+    """The activated fields of an interface vector."""
+    return memory.interface(interface_BS)
 
 
 def interface_backward(memory: DNCMemory, fields: Fields, d_fields: Fields) -> Tensor:

@@ -157,9 +157,10 @@ class Backward {
         for (int64_t r = 0; r < group.rows; r++) {
             const int64_t b = group.first + r;
             const bool run = runs(t, b);
-            pad_rows(d_output + r * s.padded_hidden,
-                     run && p.d_output[CONTROLLER_OUTPUT] ? p.d_output[CONTROLLER_OUTPUT] + row(t, b) * s.hidden : nullptr, 1, s.hidden, s.padded_hidden);
-            if (run && p.d_output[READ_VECTORS]) add_to(reads(r), p.d_output[READ_VECTORS] + row(t, b) * s.read_size, s.read_size);
+            const real *d_shown = p.d_output[CONTROLLER_OUTPUT], *d_read = p.d_output[READ_VECTORS];
+            pad_rows(d_output + r * s.padded_hidden, run && d_shown ? d_shown + row(t, b) * s.hidden : nullptr, 1,
+                     s.hidden, s.padded_hidden);
+            if (run && d_read) add_to(reads(r), d_read + row(t, b) * s.read_size, s.read_size);
             if (kind == HOLD) continue;
             fill(d_interface(use, b), s.padded_interface);
             if (run) use_memory(t, r, kind);
@@ -168,7 +169,8 @@ class Backward {
             multiply(group.rows, d_interface(use, group.first), s.padded_interface, weights.interface, d_output,
                      s.padded_hidden, d_output, s.padded_hidden);
         for (int64_t r = 0; r < group.rows; r++) control_step(t, r);
-        multiply(group.rows, d_gates(t, group.first), s.controller.gates, weights.gates, weights.zeros, 0, d_seen, columns);
+        multiply(group.rows, d_gates(t, group.first), s.controller.gates, weights.gates, weights.zeros, 0, d_seen,
+                 columns);
         for (int64_t r = 0; r < group.rows; r++) see(t, r);
     }
 
@@ -180,7 +182,8 @@ class Backward {
             normalise_backward(d, tape.norm(t, b), tape.norm(t, b)[H], p.weight[NORM_GAIN] + group.member * s.hidden,
                                s.hidden, H, d_norms + 10 * H, d_norms + 11 * H);
         add_to(state(r).h, d, H);
-        control_backward(s.controller, group.member, tape.gates(t, b), tape.extra(t, b), state(r), d_gates(t, b), d_norms, one);
+        control_backward(s.controller, group.member, tape.gates(t, b), tape.extra(t, b), state(r), d_gates(t, b),
+                         d_norms, one);
     }
 
     // The gradient of what the controller saw goes to the input, the reads and h.

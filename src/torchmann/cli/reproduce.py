@@ -20,10 +20,11 @@ from torchmann.experiments.distribution import run_in_pool
 from torchmann.experiments.estimate import Estimate, estimate, spoken, total
 from torchmann.experiments.experiment import Experiment, Trial
 from torchmann.experiments.page import page
-from torchmann.experiments.queue import add_timings, timing
+from torchmann.experiments.queue import FILE as TIMINGS
+from torchmann.experiments.queue import add_timings, read_timings, timing
 from torchmann.experiments.record import Record
 from torchmann.experiments.report import claims_table, markdown, mean_sd, results_table
-from torchmann.experiments.results import Results, require_readable
+from torchmann.experiments.results import Results, identity, require_readable
 from torchmann.experiments.runner import Budget, Unit, pending, ready, run_all
 from torchmann.experiments.scale import require_scale, seeds_at
 from torchmann.experiments.selection import chosen
@@ -105,12 +106,11 @@ def one(experiment: Experiment, trials: Sequence[Trial], parsed: Any, results: R
     units, lacking = ready(pending(experiment, scale, results, output, seeds=seeds, trials=trials, **placed))
     for unit, error in lacking:
         print(f"{unit.name} is left out: {error}")
-    if units and (scale != "smoke" or parsed.estimate):
-        found = tell_estimates(units, parsed.workers)
-        if parsed.estimate and scale == "full":
-            add_timings(results.directory, [timing(unit, each) for unit, each in zip(units, found, strict=True)])
     if parsed.estimate:
+        keep_estimates(units, results, scale)
         return 0
+    if units and scale != "smoke":
+        tell_estimates(units, parsed.workers)
     if parsed.workers == 1 and parsed.backend == "local":
         ends = run_all(units, experiment, budget)
     else:
@@ -131,6 +131,17 @@ def tell_estimates(units: Sequence[Unit], workers: int) -> list[Estimate]:
     print("\n".join(aligned(rows)))
     print(f"about {spoken(total(found, workers))} in all, on this machine as it is now\n", flush=True)
     return found
+
+
+def keep_estimates(units: Sequence[Unit], results: Results, scale: str) -> None:
+    """Time the units that have not been timed, print what they would take, and keep it for the queue."""
+    timed = read_timings(results.directory)
+    left = [unit for unit in units if identity(unit.config) not in timed]
+    if len(left) < len(units):
+        print(f"{len(units) - len(left)} units were timed before: {results.directory / TIMINGS}")
+    for unit, each in zip(left, tell_estimates(left, 1), strict=True):
+        if scale == "full":
+            add_timings(results.directory, [timing(unit, each)])
 
 
 def train_units(

@@ -34,7 +34,7 @@ class Timing:
 
     Attributes:
         identity: of the configuration.
-        seconds: of training with its evaluations.
+        seconds: of computing, training with its evaluations.
         accelerator_seconds: what it might take on an accelerator, by a count of operations; not measured.
         device: that it was timed on, and threads.
         date: of the timing.
@@ -50,7 +50,7 @@ class Timing:
 def timing(unit: Unit, found: Estimate) -> Timing:
     """What an estimate says of one seed of a unit."""
     cores = f"{processor()}, {unit.threads} thread{'s' if unit.threads > 1 else ''}"
-    seconds = round(found.seconds / len(unit.seeds), 1)
+    seconds = round(found.computing / len(unit.seeds), 1)
     counted = round(accelerator_seconds(unit.config), 1)
     return Timing(identity(unit.config), seconds, counted, cores, date.today().isoformat())
 
@@ -149,9 +149,10 @@ def markdown(queued: Sequence[Queued], timings: Mapping[str, Timing]) -> str:
         "Made by `python docs/write_results.py` from the declarations, the records and the timings. A unit is one seed "
         "of one trial; the most valuable for its time comes first. It is run by `torchmann reproduce EXPERIMENT "
         "--models ROW --tasks COLUMN --seeds N`.",
-        f"Times on the CPU are those of one thread, from a few timed iterations ({devices}); on two cores two units "
-        "run at once. Those on an accelerator are not measured: they count the operations of an iteration in the "
-        f"eager engine and assume {1e6 * LAUNCH_SECONDS:g} µs to launch each.",
+        f"Times on the CPU are those of one thread, from a few timed iterations ({devices}), which other programs "
+        "shared the machine with: a quiet one is faster. On two cores two units run at once. Those on an accelerator "
+        "are not measured: they count the operations of an iteration in the eager engine and assume "
+        f"{1e6 * LAUNCH_SECONDS:g} µs to launch each.",
         f"## Within {CPU_HOURS:g} hours on the CPU: {len(short)} units, {spoken(sum(each.seconds for each in short))}",
         _table(short),
         f"## Longer on the CPU: {len(long)} units, {spoken(sum(each.seconds for each in long))}",

@@ -8,11 +8,12 @@ INSTALL := $(PIP) install --disable-pip-version-check -c constraints.txt
 READY := .venv/ready
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: commands demo test test-all check
+.PHONY: commands demo test test-all test-gpu bench-gpu check
 
 commands:
 	@echo "make demo   train a memory network on this machine and draw its memory (about two minutes)"
 	@echo "make test   run the tests"
+	@echo "make test-gpu, make bench-gpu   the same on an accelerator, with the torch of PYTHON"
 
 demo: $(READY)
 	$(BIN)/torchmann demo
@@ -22,6 +23,18 @@ test: $(READY)
 
 test-all: $(READY)
 	$(PYTEST)
+
+# No environment is made for an accelerator: there the machine's own build of torch must stay. That Python needs the
+# dependencies in pyproject.toml, pytest and hypothesis.
+OUT ?= runs
+HERE := OMP_NUM_THREADS=1 PYTHONPATH=src$(if $(PYTHONPATH),:$(PYTHONPATH)) $(PYTHON) -m
+
+test-gpu:
+	$(HERE) pytest -m gpu tests/gpu tests/engines/test_compiled.py tests/training/test_loop.py tests/benchmarks
+
+bench-gpu:
+	@mkdir -p $(OUT)
+	$(HERE) torchmann bench gpu --device cuda --memory --rounds 5 --markdown $(OUT)/gpu.md --json $(OUT)/gpu.json
 
 check: $(READY)
 	$(BIN)/ruff check

@@ -9,6 +9,7 @@ import torch
 
 import torchmann as tm
 from torchmann.benchmarks import SUITES, WORKLOADS, Comparison, FrozenDNC, Result, contestant, measure, workload
+from torchmann.benchmarks.contestants import is_captured, problem_on
 from torchmann.benchmarks.measure import MOST, STATUS, interleaved
 from torchmann.benchmarks.report import figure, markdown, rows, to_json
 from torchmann.cli import main
@@ -143,6 +144,43 @@ def test_memory_grows_with_the_steps():
         for steps in (8, 32)
     )
     assert short.peak_bytes and long.peak_bytes and 2 < long.peak_bytes / short.peak_bytes < 8
+
+
+def test_what_runs_on_which_device():
+    assert is_captured("dnc:captured:eager,reads=2") and not is_captured("dnc:eager")
+    assert problem_on("cpu", "dnc:captured:eager") == "a CUDA graph needs --device cuda"
+    assert problem_on("cuda", "dnc:captured:eager") is None is problem_on("cpu", "dnc:fused")
+    for name in ("dnc:fused", "dnc:checkpointed:fused", "dnc:captured:fused"):
+        assert problem_on("cuda", name) == "its kernels run on the CPU"
+    with pytest.raises(OptionError, match="'dnc:captured:eager' cannot run on cpu: a CUDA graph needs --device cuda"):
+        measure(workload(TINY), ["dnc:captured:eager"])
+
+
+def test_a_captured_contestant_is_built_with_its_engine():
+    model = contestant("dnc:captured:eager")(workload(TINY))
+    assert next(part for part in model.modules() if isinstance(part, tm.DNC)).engine == "eager"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+@pytest.mark.parametrize("kind", ["train", "forward"])
+def test_contestants_run_on_an_accelerator(kind):
+    names = ["nn.LSTM", "frozen-dnc", "dnc:eager", "dnc:captured:eager"]
+    results = measure(workload(TINY), names, kind=kind, rounds=2, memory=True, device="cuda")
+    assert all(result.median > 0 and result.peak_bytes > 0 for result in results.values())
+
+
+def test_what_cannot_run_is_left_out_by_name(capsys):
+    line = f"bench --workload {TINY} --contestants nn.LSTM dnc:captured:eager --rounds 1"
+    assert main(line.split()) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "left out on cpu: dnc:captured:eager (a CUDA graph needs --device cuda)" in lines
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_said(capsys):
+    assert main(["bench", "gpu", "--device", "cuda"]) == 2
+    assert "device 'cuda' is not usable here" in capsys.readouterr().err
 
 
 def test_every_suite_can_be_made():

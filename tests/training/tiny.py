@@ -6,7 +6,14 @@ from typing import Any
 
 from torchmann.training import Choice, Config, Settings
 
-SIZES = {"dnc": {"hidden_size": 8, "slots": 4, "width": 4}, "ntm": {"hidden_size": 8, "slots": 4, "width": 4}}
+MEMORY = {"hidden_size": 8, "slots": 4, "width": 4}
+SIZES = {
+    "dnc": MEMORY,
+    "ntm": MEMORY,
+    "dam": MEMORY,
+    "armin": {"hidden_size": 8, "slots": 4},
+    "rmc": {"slots": 2, "width": 4, "heads": 2},
+}
 
 
 def tiny_settings(**options: Any) -> Settings:

@@ -23,6 +23,9 @@ from torchmann.engines import Recurrent
 Contestant = Callable[[Workload], nn.Module]
 """Makes a module that is called with inputs ``[T, B, I]`` and gives outputs ``[T, B, O]``."""
 
+CAPTURED = "captured:"
+"""What comes before the engine of a contestant whose whole iteration is one CUDA graph: ``dnc:captured:eager``."""
+
 NO_CLIPPING = {"clip": None, "clip_controller": None}
 """Our DNC limits its values by default; the yardstick does not, and both should compute the same function."""
 
@@ -103,6 +106,8 @@ OTHERS: dict[str, Contestant] = {"nn.LSTM": Plain, "frozen-dnc": frozen_dnc, "py
 def contestant(text: str) -> Contestant:
     """What a text names: one of `OTHERS`, or ``MODEL[:ENGINE][,KEYWORD=VALUE...]``, such as ``dnc:fused,reads=2``.
 
+    ``captured:`` before the engine is for `measure`, and changes nothing about the model.
+
     Sizes come from the workload, as far as a model has them; keywords go before them.
 
     Raises:
@@ -116,7 +121,7 @@ def contestant(text: str) -> Contestant:
         raise unknown_name("contestant", name, [*OTHERS, *models.names()])
     make: Any = models.model_named(name)
     known = inspect.signature(make).parameters
-    options: dict[str, Any] = {"engine": engine or "auto"}
+    options: dict[str, Any] = {"engine": engine.removeprefix(CAPTURED) or "auto"}
     for keyword in keywords:
         key, equals, value = keyword.partition("=")
         if key not in known:
@@ -141,6 +146,26 @@ def contestant(text: str) -> Contestant:
         return nn.Sequential(Ours(model), head)
 
     return build
+
+
+def is_captured(text: str) -> bool:
+    """Whether the whole iteration of a contestant is one CUDA graph."""
+    return _engine(text).startswith(CAPTURED)
+
+
+def problem_on(device: str, text: str) -> str | None:
+    """Why a contestant cannot run on a device, ``"cpu"`` or ``"cuda"``; None if it can."""
+    engine = _engine(text).removeprefix(CAPTURED)
+    if device == "cpu" and is_captured(text):
+        return "a CUDA graph needs --device cuda"
+    if device == "cuda" and engine.removeprefix("checkpointed:") == "fused":
+        return "its kernels run on the CPU"
+    return None
+
+
+def _engine(text: str) -> str:
+    """The engine that a contestant's text names; empty if it names none."""
+    return text.partition(",")[0].partition(":")[2]
 
 
 def add_peers(folder: str) -> None:

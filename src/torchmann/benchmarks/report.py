@@ -19,10 +19,12 @@ from torchmann.core.version import __version__
 Measured = tuple[Comparison, Mapping[str, Result]]
 
 
-def machine() -> str:
+def machine(device: str = "cpu") -> str:
     """The machine and the versions that were measured on."""
+    gpu = f"{torch.cuda.get_device_name()} (CUDA {torch.version.cuda}), " if device == "cuda" else ""
     return (
-        f"torchmann {__version__}, PyTorch {torch.__version__}, Python {platform.python_version()}, {processor()}, "
+        f"torchmann {__version__}, PyTorch {torch.__version__}, Python {platform.python_version()}, "
+        f"{gpu}{processor()}, "
         f"{os.cpu_count()} cores, {torch.get_num_threads()} thread{'s' if torch.get_num_threads() > 1 else ''}"
     )
 
@@ -53,9 +55,9 @@ def rows(comparison: Comparison, results: Mapping[str, Result]) -> list[list[str
     return table
 
 
-def markdown(measured: Sequence[Measured]) -> str:
+def markdown(measured: Sequence[Measured], device: str = "cpu") -> str:
     """All tables as a page, with the machine, the date and the method."""
-    parts = [f"{machine()}, {date.today():%d %B %Y}"]
+    parts = [f"{machine(device)}, {date.today():%d %B %Y}"]
     for comparison, results in measured:
         head, *body = rows(comparison, results)
         count = len(next(iter(results.values())).seconds)
@@ -65,10 +67,11 @@ def markdown(measured: Sequence[Measured]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def to_json(measured: Sequence[Measured]) -> dict[str, Any]:
+def to_json(measured: Sequence[Measured], device: str = "cpu") -> dict[str, Any]:
     """All numbers, those of each round."""
     return {
-        "machine": machine(),
+        "machine": machine(device),
+        "device": device,
         "date": date.today().isoformat(),
         "comparisons": [
             {

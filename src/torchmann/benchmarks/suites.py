@@ -26,6 +26,14 @@ class Comparison:
 
 
 DNC = ("frozen-dnc", "nn.LSTM", "dnc:eager", "dnc:fused")
+ON_GPU = ("frozen-dnc", "nn.LSTM", "dnc:eager", "dnc:compiled", "dnc:captured:eager", "dnc:captured:compiled")
+"""For ``--device cuda``: the fused kernels are for the CPU."""
+
+ARMIN = "armin:fused,hidden_size=100,slots=50,width=32"
+"""As in its paper, beside an LSTM of 300 units."""
+
+KINDS: tuple[Kind, ...] = ("train", "forward")
+
 EAGER_MAY = ("dnc:eager", 1 / 1.1)
 """Our eager engine may take a tenth longer than the yardstick."""
 
@@ -44,6 +52,26 @@ SUITES: dict[str, tuple[Comparison, ...]] = {
     "dam": (
         Comparison("W1", ("dam:eager", "dam:fused"), targets=(("dam:fused", 7),)),
         Comparison("W3", ("dam:eager", "dam:fused"), targets=(("dam:fused", 3.5),)),
+    ),
+    "ntm": tuple(
+        Comparison("W2", (f"{name}:eager", f"{name}:fused"), targets=((f"{name}:fused", 20),))
+        for name in ("ntm", "ntm1", "ntm2", "ntm3")
+    ),
+    "armin": (
+        *(
+            Comparison(workload, (f"{name}:eager", f"{name}:fused"), targets=((f"{name}:fused", target),))
+            for workload, name, target in (
+                ("W2-armin", "armin", 8),
+                ("W2-armin", "awta", 8),
+                ("W2-armin/hidden=120", "tardis", 10),
+            )
+        ),
+        Comparison("W2-lstm", ("nn.LSTM", ARMIN), targets=((ARMIN, 1),)),
+    ),
+    "plain": tuple(
+        Comparison(workload, ("nn.LSTM", "lstm:eager", "lstm:fused"), kind, targets=(("lstm:fused", 1),))
+        for workload in ("W2-lstm", "W1", "W1b1")
+        for kind in KINDS
     ),
     "writing": (
         Comparison(
@@ -66,6 +94,7 @@ SUITES: dict[str, tuple[Comparison, ...]] = {
         Comparison("W2", ("frozen-dnc", "dnc:auto", "ntm:auto", "ntm1:auto", "ntm2:auto", "ntm3:auto", "dam:auto")),
         Comparison("W2-armin", ("frozen-dnc", "armin:auto", "awta:auto", "tardis:auto", "rmc:auto", "sam:auto")),
     ),
+    "gpu": tuple(Comparison(name, ON_GPU) for name in ("W1", "W2", "W3", "W4", "W5")),
     "peers": (Comparison("W1", ("pytorch-dnc", "frozen-dnc", "dnc:eager", "dnc:fused")),),
 }
 """By the name that ``torchmann bench`` takes. A target below 1 is a contestant that may take longer than the first."""

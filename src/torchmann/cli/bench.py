@@ -11,12 +11,13 @@ import torch
 
 from torchmann.analysis.style import save
 from torchmann.benchmarks import SUITES, WORKLOADS, Comparison, measure, suite, workload
-from torchmann.benchmarks.contestants import add_peers, contestant
+from torchmann.benchmarks.contestants import add_peers, contestant, problem_on
 from torchmann.benchmarks.report import Measured, figure, machine, markdown, rows, to_json
 from torchmann.cli.parser import Parser
 from torchmann.cli.table import aligned
 from torchmann.core.atomic import write_atomically
 from torchmann.core.errors import OptionError, require_positive
+from torchmann.training.settings import device_named
 
 
 def bench(arguments: Sequence[str]) -> int:
@@ -35,6 +36,7 @@ def bench(arguments: Sequence[str]) -> int:
     parser.add_argument("--kind", choices=("train", "forward"), default="train", help="Of an iteration.")
     parser.add_argument("--rounds", type=int, default=7, help="Of which the median is taken.")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads.")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="Where models and batches are.")
     parser.add_argument("--memory", action="store_true", help="Measure the memory too, each in its own process.")
     parser.add_argument("--peers", metavar="DIR", help="Folder with packages of others to compare with.")
     parser.add_argument("--without", metavar="NAME", nargs="+", default=[], help="Contestants to leave out.")
@@ -45,18 +47,24 @@ def bench(arguments: Sequence[str]) -> int:
     require_positive(rounds=parsed.rounds, threads=parsed.threads)
     if parsed.peers:
         add_peers(parsed.peers)
-    comparisons = [_left(each, parsed.without) for each in _chosen(parsed)]
+    device_named(parsed.device)
+    chosen = _chosen(parsed)
+    unfit = _unfit(chosen, parsed.device)
+    comparisons = [_left(each, [*parsed.without, *unfit]) for each in chosen]
     for comparison in comparisons:  # whatever is wrong is said before anything is measured
         workload(comparison.workload)
         for name in comparison.contestants:
             contestant(name)
     torch.set_num_threads(parsed.threads)
-    print(machine())
+    print(machine(parsed.device))
+    for name, problem in unfit.items():
+        print(f"left out on {parsed.device}: {name} ({problem})")
     measured: list[Measured] = []
     for comparison in comparisons:
         sizes = workload(comparison.workload)
         names, kind = comparison.contestants, comparison.kind
-        results = measure(sizes, names, kind=kind, rounds=parsed.rounds, memory=parsed.memory)
+        rounds, memory, device = parsed.rounds, parsed.memory, parsed.device
+        results = measure(sizes, names, kind=kind, rounds=rounds, memory=memory, device=device)
         measured.append((comparison, results))
         print(f"\n{comparison.workload}, {kind}: {sizes}")
         print("\n".join(aligned(rows(comparison, results))), flush=True)
@@ -74,18 +82,25 @@ def _chosen(parsed: object) -> list[Comparison]:
     return [comparison for name in suites or ["dnc"] for comparison in suite(name)]
 
 
+def _unfit(comparisons: Sequence[Comparison], device: str) -> dict[str, str]:
+    """The contestants that cannot run on the device, and why."""
+    names = [name for comparison in comparisons for name in comparison.contestants]
+    return {name: problem for name in names if (problem := problem_on(device, name))}
+
+
 def _left(comparison: Comparison, without: Sequence[str]) -> Comparison:
     kept = tuple(name for name in comparison.contestants if name not in without)
     if not kept:
-        raise OptionError(f"--without leaves no contestant at {comparison.workload}.")
+        left_out = ", ".join(comparison.contestants)
+        raise OptionError(f"--without or --device leaves no contestant at {comparison.workload}, of {left_out}.")
     return replace(comparison, contestants=kept)
 
 
 def _write(measured: Sequence[Measured], parsed: object) -> None:
-    as_json, as_text, picture = (getattr(parsed, name) for name in ("json", "markdown", "plot"))
+    as_json, as_text, picture, device = (getattr(parsed, name) for name in ("json", "markdown", "plot", "device"))
     if as_json:
-        write_atomically(Path(as_json), json.dumps(to_json(measured), indent=1).encode())
+        write_atomically(Path(as_json), json.dumps(to_json(measured, device), indent=1).encode())
     if as_text:
-        write_atomically(Path(as_text), markdown(measured).encode())
+        write_atomically(Path(as_text), markdown(measured, device).encode())
     if picture:
         save(figure(measured), Path(picture))

@@ -46,7 +46,7 @@ def unroll(
     else:
         shortest = int(lengths_B.min()) if len(lengths_B) else len(schedule)
         times_T1 = torch.arange(len(schedule)).unsqueeze(1)
-        running_TB = (times_T1 < lengths_B).to(inputs_TBI.device)
+        running_TB = (times_T1 < lengths_B).to(inputs_TBI.device, non_blocking=True)
         # what stands in the padding must not reach a gradient, not even as NaN times zero
         inputs_TBI = torch.where(running_TB.unsqueeze(-1), inputs_TBI, 0)
     initial = None if reset_TB is None else cell.initial_state(inputs_TBI.shape[1])

@@ -114,6 +114,8 @@ class Recurrent(nn.Module):
             input, reset = input.transpose(0, 1), None if reset is None else reset.transpose(0, 1)
         steps, batch_size = input.shape[:2]
         lengths_B = None if lengths is None else check_lengths(lengths, batch_size, steps)
+        if lengths_B is not None and batch_size and int(lengths_B.min()) == steps:
+            lengths_B = None  # all rows run to the end: no mask has to come to the device
         if state is None:
             state = self.cell.initial_state(batch_size)
         else:

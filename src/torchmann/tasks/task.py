@@ -70,8 +70,9 @@ class Batch:
         """The same batch on `device`, copied without blocking; ``lengths`` stay on the CPU."""
         if self.inputs.device == torch.device(device):
             return self
+        to_gpu = torch.device(device).type != "cpu"  # the CPU would not wait for what comes from there
         tensors: dict[str, Any] = {
-            field.name: value.to(device, non_blocking=True)
+            field.name: value.to(device, non_blocking=to_gpu)
             for field in fields(self)
             if field.name != "lengths" and isinstance(value := getattr(self, field.name), Tensor)
         }

@@ -152,7 +152,8 @@ class Backward:
         Raises:
             DataError: the carried state is of another model.
         """
-        self.noise.set_state(state["noise"])
+        if len(state["noise"]) == len(self.noise.get_state()):  # else of another kind of device: it begins anew
+            self.noise.set_state(state["noise"])
         self.carried = Carried()
         if state["carried"] is not None:
             all_rows = restored_state(self.model, state["carried"], self.device)

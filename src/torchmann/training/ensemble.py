@@ -117,7 +117,8 @@ class Ensemble:
             drawn[place] = task, batch.to(self.members[place].device)
         for place, passed in self.backward(drawn).items():
             task, batch = drawn[place]
-            self.members[place].update(task, batch, passed)
+            self.members[place].descend()
+            self.members[place].count(task, batch, passed)
 
     def backward(self, drawn: Mapping[int, tuple[Task, Batch]]) -> dict[int, Passed]:
         """The backward passes of members as one: the gradients are added to those of each member's own parameters.
@@ -207,6 +208,8 @@ def require_trainable_together(member: Training) -> None:
         )
     if body.engine in ONE_BY_ONE:
         raise OptionError(f"engine={body.engine!r} runs one seed at a time: use engine='auto', or {one_by_one}.")
+    if member.settings.capture:
+        raise OptionError(f"capture runs the iterations of one seed at a time: leave it out, or {one_by_one}.")
     if member.settings.truncate is not None:
         raise OptionError(f"truncate cuts the sequences of one seed at a time: leave it out, or {one_by_one}.")
     if member.backward.penalised:

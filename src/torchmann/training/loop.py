@@ -16,6 +16,7 @@ from torchmann.core.errors import DataError, OptionError
 from torchmann.tasks import Batch, Task
 from torchmann.training.annealing import Annealing, schedule_from
 from torchmann.training.backward import Backward, Passed
+from torchmann.training.captured import Captured, make_capturable, require_capturable
 from torchmann.training.clipping import clip_gradients
 from torchmann.training.curriculum import Curriculum
 from torchmann.training.early_stopping import BestScore
@@ -66,8 +67,8 @@ class Training:
         stopped: why training ended; None before its end.
 
     Raises:
-        OptionError: the device is not there, or `solved_at` or `patience` is given for a task without validation
-            sequences.
+        OptionError: the device is not there, an iteration cannot be captured and shall be, or `solved_at` or
+            `patience` is given for a task without validation sequences.
     """
 
     def __init__(
@@ -89,6 +90,10 @@ class Training:
         self.annealing.apply(model, 0)
         self.learning_rate = None if settings.learning_rate is None else schedule_from(settings.learning_rate)
         self.backward = Backward(model, settings, self.processes, self.device)
+        self.captured = Captured(self.learn) if settings.capture else None
+        if settings.capture:
+            require_capturable(self)
+            make_capturable(optimiser, True)
         self.tally = Tally(self.processes)
         self.best = BestScore()
         self.iteration = 0
@@ -132,7 +137,14 @@ class Training:
     def step(self) -> None:
         """One iteration: the gradients of the next batch, limited, and a step of the optimiser."""
         task, batch = self.prepare()
-        self.update(task, batch, self.backward(task, batch.to(self.device), self.iteration))
+        learn = self.captured or self.learn
+        self.count(task, batch, learn(task, batch.to(self.device)))
+
+    def learn(self, task: Task, batch: Batch) -> Passed:
+        """What changes the parameters in an iteration: the backward pass of a batch, and what follows from it."""
+        passed = self.backward(task, batch, self.iteration)
+        self.descend()
+        return passed
 
     def prepare(self) -> tuple[Task, Batch]:
         """What comes before the backward pass of an iteration; its task and batch."""
@@ -143,12 +155,15 @@ class Training:
         self.optimiser.zero_grad(set_to_none=True)
         return self.drawn(self.iteration)
 
-    def update(self, task: Task, batch: Batch, passed: Passed) -> None:
-        """What comes after the backward pass: gradients limited, a step of the optimiser, and the tally."""
-        settings, number = self.settings, self.iteration
+    def descend(self) -> None:
+        """What comes after the backward pass: the gradients of all processes, limited, and a step of the optimiser."""
         self.processes.add_gradients(self.parameters)
-        clip_gradients(self.parameters, settings.clip, settings.clip_limit)
+        clip_gradients(self.parameters, self.settings.clip, self.settings.clip_limit)
         self.optimiser.step()
+
+    def count(self, task: Task, batch: Batch, passed: Passed) -> None:
+        """What comes after the step of the optimiser: the tally."""
+        settings, number = self.settings, self.iteration
         self.iteration += 1
         scores = passed.penalties
         if number % SCORE_EVERY == 0 or self.iteration % settings.log_every == 0:
@@ -205,6 +220,9 @@ class Training:
         try:
             self.model.load_state_dict(state["model"])
             self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
+            make_capturable(self.optimiser, self.settings.capture)
+            if self.captured is not None:
+                self.captured.forget()
             self.backward.load_state_dict(state["backward"])
             self.tally.load_state_dict(state["tally"], self.device)
             if self.curriculum is not None:

@@ -43,7 +43,8 @@ def load_case(path: str | Path, *, device: Literal["cpu", "cuda"] | None = None)
         raise DataError(f"{path} holds no iteration to do again: give the file that the run named when it stopped.")
     try:
         config = Config.from_dict(tree["config"])
-        settings = config.settings if device is None else replace(config.settings, device=device)
+        capture = config.settings.capture and device != "cpu"
+        settings = replace(config.settings, device=device or config.settings.device, capture=capture)
         task = config.build_task()
         # Its fields may be more than those of a `Batch`, so one is drawn to be filled in.
         batch, state = replace(task.batch(0, 1, seed=settings.seed), **tree["batch"]), tree["state"]

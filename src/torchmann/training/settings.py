@@ -51,6 +51,8 @@ class Settings:
         threads: CPU threads; models of the usual size run fastest on 1, and only on 1 does a run repeat exactly.
             "auto" tries what is fastest here before the run begins, says so, and keeps the number in the configuration.
         device: "cpu" or "cuda".
+        capture: on "cuda" run each iteration as one CUDA graph, once its shape of batch has come a few times; see
+            `torchmann.training.captured` for what cannot.
         tensorboard: log the measurements for TensorBoard as well, which is the extra torchmann[tensorboard].
 
     Raises:
@@ -82,6 +84,7 @@ class Settings:
     seed: int = 0
     threads: int | Literal["auto"] = 1
     device: Literal["cpu", "cuda"] = "cpu"
+    capture: bool = False
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
@@ -105,6 +108,8 @@ class Settings:
             raise OptionError(f"penalty must be at least 0, got {self.penalty}.")
         if self.max_seconds is not None and not self.max_seconds > 0:
             raise OptionError(f"max_seconds must be above 0, or None for no limit, got {self.max_seconds}.")
+        if self.capture and self.device != "cuda":
+            raise OptionError(f"capture=True needs device='cuda', got {self.device!r}: change one of them.")
         if self.keep_every is not None and self.keep_every % self.checkpoint_every:
             raise OptionError(
                 f"keep_every must be a multiple of checkpoint_every, {self.checkpoint_every}, got {self.keep_every}."

@@ -47,7 +47,7 @@ def run(
         raise OptionError(f"engine='compiled' cannot run here: {problem}; use engine='eager'.")
     running_TB = None
     if lengths_B is not None:
-        running_TB = (torch.arange(len(schedule)).unsqueeze(1) < lengths_B).to(inputs_TBI.device)
+        running_TB = (torch.arange(len(schedule)).unsqueeze(1) < lengths_B).to(inputs_TBI.device, non_blocking=True)
         # what stands in the padding must not reach a gradient, not even as NaN times zero
         inputs_TBI = torch.where(running_TB.unsqueeze(-1), inputs_TBI, 0)
     fresh = () if reset_TB is None else leaves_of(cell.initial_state(inputs_TBI.shape[1]))

@@ -66,8 +66,11 @@ def test_a_finite_test_set_is_taken_whole() -> None:
 
     config = tiny_config("lstm")
     task = Finite(bits=2, max_length=2)
-    results = final_evaluation(config.build_model(task), task, batch_size=5, batches=1, device=CPU)
+    model = config.build_model(task)
+    results = final_evaluation(model, task, batch_size=5, batches=1, device=CPU)
     assert results["test"].sequences == 15
+    part = final_evaluation(model, task, batch_size=5, batches=1, test_batches=2, device=CPU)
+    assert part["test"].sequences == 10
 
 
 def test_intervals_come_from_the_scores_of_each_sequence() -> None:

@@ -149,7 +149,8 @@ def final_evaluation(
     """
     results = {}
     for label, sized in {"test": task, **task.longer()}.items():
-        count = sized.batches("test", batch_size) or batches
+        whole = sized.batches("test", batch_size)
+        count = batches if whole is None else whole
         if test_batches is not None:
             count = min(count, test_batches)
         results[label] = evaluate_with_intervals(

@@ -1,7 +1,7 @@
-from __future__ from dataclasses import replace
-import annotations
+from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest

@@ -34,7 +34,7 @@ def test_the_report_has_all_its_parts(tmp_path: Path) -> None:
     for part in (
         "# tiny/table1: Copy with small models",
         "`torchmann reproduce tiny/table1`",
-        "The LSTM is better.",
+        "Of 1 claims of the paper 1 are not decided",
         "not run",
         "![Learning curves of tiny/table1](curves.png)",
         "| RNN | copy | 139 | 139 | 200.0 ± 0.0 | 300 ± 0 | a processor, 1 thread |",
@@ -66,7 +66,15 @@ def test_the_page_needs_no_other_file(tmp_path: Path) -> None:
     text = page(EXPERIMENT, results(tmp_path), "full")
     assert "data:image/png;base64," in text and "<title>tiny/table1</title>" in text
     assert 'src="http' not in text and "href=" not in text
-    assert "62.5 ± 17.7" in text and "The LSTM is better." in text
+    assert "62.5 ± 17.7" in text and "not decided" in text
+
+
+def test_claims_are_told_once_both_sides_were_run(tmp_path: Path) -> None:
+    found = results(tmp_path)
+    found.add(record(LSTM, 0, 0.9))
+    for text in (markdown(EXPERIMENT, found, "full"), page(EXPERIMENT, found, "full")):
+        assert "The LSTM is better." in text and "holds in 2 of 2 pairs of runs" in text
+        assert "not decided" not in text
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:

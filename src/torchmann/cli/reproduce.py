@@ -23,7 +23,7 @@ from torchmann.experiments.page import page
 from torchmann.experiments.queue import FILE as TIMINGS
 from torchmann.experiments.queue import add_timings, read_timings, timing
 from torchmann.experiments.record import Record
-from torchmann.experiments.report import claims_table, markdown, mean_sd, results_table
+from torchmann.experiments.report import claims_table, markdown, mean_sd, results_table, undecided
 from torchmann.experiments.results import Results, identity, require_readable
 from torchmann.experiments.runner import Budget, Unit, pending, ready, run_all
 from torchmann.experiments.scale import require_scale, seeds_at
@@ -169,8 +169,11 @@ def write_report(experiment: Experiment, results: Results, scale: str, output: P
     """Print the tables of an experiment, and write its report as Markdown and as a page."""
     found, folder = places(experiment, results, scale), output / experiment.name / scale
     print("\n".join(aligned(results_table(experiment, found))))
-    if experiment.claims:
-        print("\n" + "\n".join(aligned(claims_table(experiment, results, scale))))
+    claims = claims_table(experiment, results, scale)
+    if len(claims) > 1:
+        print("\n" + "\n".join(aligned(claims)))
+    if waiting := undecided(experiment, results, scale):
+        print(f"\n{waiting}")
     save(curves(experiment, found), folder / "curves.png")
     write_atomically(folder / "report.md", markdown(experiment, results, scale, "curves.png").encode())
     write_atomically(folder / "report.html", page(experiment, results, scale).encode())

@@ -22,6 +22,7 @@ from torchmann.experiments.report import (
     made_with,
     measures_table,
     results_table,
+    undecided,
 )
 from torchmann.experiments.results import Results
 
@@ -46,7 +47,9 @@ def page(experiment: Experiment, results: Results, scale: str) -> str:
         _section("Paper against ours", table(results_table(experiment, found))),
     ]
     if experiment.claims:
-        parts.append(_section("What the paper claims", table(claims_table(experiment, results, scale))))
+        decided = claims_table(experiment, results, scale)
+        waiting = f"<p>{_text(undecided(experiment, results, scale))}</p>"
+        parts.append(_section("What the paper claims", (table(decided) if len(decided) > 1 else "") + waiting))
     if ran:
         if experiment.measures:
             parts.append(_section("Other measures", table(measures_table(experiment, found))))

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from torchmann.core.references import REFERENCES
-from torchmann.experiments.comparison import Ours, Place, places, verdict
+from torchmann.experiments.comparison import NOT_RUN, Ours, Place, places, verdict
 from torchmann.experiments.experiment import Experiment, Measure, Reported
 from torchmann.experiments.measures import COST
 from torchmann.experiments.record import Record
@@ -97,13 +97,22 @@ def device(record: Record) -> str:
 
 
 def claims_table(experiment: Experiment, results: Results, scale: str) -> Table:
-    """The paper's claims, and what our runs say of each."""
+    """The paper's claims of which both sides were run, and what our runs say of each."""
     table = [["the paper's claim", "by", "ours", "against", "verdict"]]
     for claim in experiment.claims:
         told = verdict(claim, experiment, results, scale)
+        if told.answer == NOT_RUN:
+            continue
         sides = [mean_sd(side, told.measure) for side in (told.better, told.worse)]
         table.append([claim.text, told.measure.name, *sides, told.answer])
     return table
+
+
+def undecided(experiment: Experiment, results: Results, scale: str) -> str:
+    """How many claims want runs, as a sentence; empty if none does."""
+    answers = [verdict(claim, experiment, results, scale).answer for claim in experiment.claims]
+    count = answers.count(NOT_RUN)
+    return f"Of {len(answers)} claims of the paper {count} are not decided, for want of runs." if count else ""
 
 
 def deviations(found: Sequence[Place]) -> list[str]:
@@ -157,8 +166,11 @@ def markdown(experiment: Experiment, results: Results, scale: str, picture: str 
     ran = any(place.records for place in found)
     if experiment.measures and ran:
         parts.append(as_markdown(measures_table(experiment, found)))
-    if experiment.claims:
-        parts.append(as_markdown(claims_table(experiment, results, scale)))
+    claims = claims_table(experiment, results, scale)
+    if len(claims) > 1:
+        parts.append(as_markdown(claims))
+    if waiting := undecided(experiment, results, scale):
+        parts.append(waiting)
     if picture and ran:
         parts.append(f"![Learning curves of {experiment.name}]({picture})")
     if ran:

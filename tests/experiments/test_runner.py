@@ -87,6 +87,17 @@ def test_missing_data_leaves_the_rest(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [(each.trial.column, type(error)) for each, error in lacking] == [("bAbI", DataError)]
 
 
+def test_data_that_only_the_model_needs_is_missed_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_vectors(_: object) -> None:
+        raise DataError("GloVe: not found")
+
+    monkeypatch.setattr("torchmann.experiments.runner.training_of", without_vectors)
+    found, lacking = ready([unit(tmp_path, 0), unit(tmp_path, 1, 2)])
+    assert found == [] and [each.seeds for each, _ in lacking] == [(0,), (1, 2)]
+
+
 def test_a_loss_that_is_not_finite_leaves_the_rest(tmp_path: Path) -> None:
     model = ("rnn", {"hidden_size": 4, "nonlinearity": "relu"})
     settings = {"iterations": 40, "batch_size": 2, "log_every": 5, "clip": "none"}

@@ -121,27 +121,33 @@ def one(experiment: Experiment, trials: Sequence[Trial], parsed: Any, results: R
     return status
 
 
-def tell_estimates(units: Sequence[Unit], workers: int) -> list[Estimate]:
+def tell_estimates(units: Sequence[Unit], workers: int) -> None:
     """Time every unit, and print what it would take."""
     found = [estimate(unit) for unit in units]
     rows = [["to run", "ms an iteration", "iterations", "time"]]
-    for unit, each in zip(units, found, strict=True):
-        count = f"{unit.config.settings.iterations:,}"
-        rows.append([unit.name, f"{1e3 * each.seconds_per_iteration:.1f}", count, spoken(each.seconds)])
+    rows += [estimated(unit, each) for unit, each in zip(units, found, strict=True)]
     print("\n".join(aligned(rows)))
     print(f"about {spoken(total(found, workers))} in all, on this machine as it is now\n", flush=True)
-    return found
+
+
+def estimated(unit: Unit, found: Estimate) -> list[str]:
+    """A unit and its estimate, as the cells of a row."""
+    count = f"{unit.config.settings.iterations:,}"
+    return [unit.name, f"{1e3 * found.seconds_per_iteration:.1f}", count, spoken(found.seconds)]
 
 
 def keep_estimates(units: Sequence[Unit], results: Results, scale: str) -> None:
-    """Time the units that have not been timed, print what they would take, and keep it for the queue."""
+    """Time the units that have not been timed, print what each would take, and keep it for the queue."""
     timed = read_timings(results.directory)
     left = [unit for unit in units if identity(unit.config) not in timed]
     if len(left) < len(units):
         print(f"{len(units) - len(left)} units were timed before: {results.directory / TIMINGS}")
-    for unit, each in zip(left, tell_estimates(left, 1), strict=True):
+    for unit in left:
+        found = estimate(unit)
+        name, milliseconds, iterations, time = estimated(unit, found)
+        print(f"{name}: {milliseconds} ms an iteration, {iterations} iterations, {time}", flush=True)
         if scale == "full":
-            add_timings(results.directory, [timing(unit, each)])
+            add_timings(results.directory, [timing(unit, found)])
 
 
 def train_units(

@@ -134,11 +134,10 @@ def ready(units: Sequence[Unit]) -> tuple[list[Unit], list[tuple[Unit, DataError
 
 
 def _together(unit: Unit) -> bool:
-    """Whether a unit is trained in one go."""
-    if len(unit.seeds) == 1:
-        unit.config.build_task()
-        return True
+    """Whether a unit is trained in one go; its task and its model are built, which asks for all their data."""
     training = training_of(unit.config)
+    if len(unit.seeds) == 1:
+        return True
     try:
         Ensemble([training])
     except OptionError:

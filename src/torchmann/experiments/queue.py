@@ -159,7 +159,7 @@ def markdown(queued: Sequence[Queued], timings: Mapping[str, Timing]) -> str:
         _table(long),
     ]
     if unknown:
-        parts += [f"## Not timed here, for want of their data: {len(unknown)} units", _table(unknown)]
+        parts += [f"## Not timed here, mostly for want of their data: {len(unknown)} units", _table(unknown)]
     return "\n\n".join(wrapped(part) for part in parts) + "\n"
 
 

@@ -37,6 +37,9 @@ torchmann reproduce dam/figure2 --scale short  # a tenth of it
 torchmann reproduce dam/figure2 --check        # the same again, compared with the records
 ```
 
+Times of an iteration are by the clock. The runs so far shared their machine with other programs, and some were stopped
+for a while: they say little about speed, which is compared side by side in [measured speed](../bench/RESULTS.md).
+
 What is to be run next, and how long it takes, is in [the queue](../results/QUEUE.md). Out of scope: the temporal action
 proposals of ARMIN's paper, whose set-up was never published.
 """

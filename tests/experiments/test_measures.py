@@ -9,7 +9,6 @@ from torchmann.experiments.measures import (
     best,
     extra,
     last,
-    peaks,
     reached,
     solved,
 )
@@ -26,8 +25,7 @@ def curve(*losses: float) -> Record:
 
 def test_scores_of_the_test() -> None:
     assert measures.tested("bit_accuracy", times=100)(record(TRIAL, accuracy=0.25)) == 25
-    assert measures.tested_error("bit_accuracy")(record(TRIAL, accuracy=0.25)) == 75
-    assert measures.tested("unknown")(record(TRIAL)) is None and measures.tested_error("unknown")(record(TRIAL)) is None
+    assert measures.tested("unknown")(record(TRIAL)) is None
 
 
 def test_numbers_of_a_curve() -> None:
@@ -49,12 +47,6 @@ def test_solved_allows_few_peaks() -> None:
     assert of(curve(1, 1, 0.0, 0.0, 0.2, 0.0, 0.0)) == 60
     assert of(curve(1, 0.0, 0.2, 0.0, 0.2, 0.0)) is None
     assert of(curve(0.0, 0.0, 0.0, 0.2)) is None
-
-
-def test_peaks_are_counted_after_the_run_has_calmed_down() -> None:
-    of = peaks("train:loss", 0.1, 1.0, window=3)
-    assert of(curve(9, 9, 0.0, 0.0, 2, 0.0, 3, 0.5)) == 2
-    assert of(curve(9, 9, 9)) is None
 
 
 def test_cost() -> None:

@@ -34,7 +34,7 @@ def test_the_report_has_all_its_parts(tmp_path: Path) -> None:
     for part in (
         "# tiny/table1: Copy with small models",
         "`torchmann reproduce tiny/table1`",
-        "Of 1 claims of the paper 1 are not decided",
+        "Of 1 claims 1 are not decided",
         "not run",
         "![Learning curves of tiny/table1](curves.png)",
         "| RNN | copy | 139 | 139 | 200.0 ± 0.0 | 300 ± 0 | a processor, 1 thread |",

@@ -23,17 +23,6 @@ def tested(score: str, label: str = "test", times: float = 1.0) -> Of:
     return of
 
 
-def tested_error(score: str, label: str = "test") -> Of:
-    """What a share of the final evaluation lacks to one, in percent."""
-    share = tested(score, label, 100)
-
-    def of(record: Record) -> float | None:
-        value = share(record)
-        return None if value is None else 100 - value
-
-    return of
-
-
 def tested_mean(prefix: str, label: str = "test", times: float = 1.0) -> Of:
     """The mean of the scores of the final evaluation whose names begin so, multiplied: over tasks trained jointly."""
 
@@ -109,21 +98,6 @@ def solved(series: str, level: float, *, window: int, peaks: float) -> Of:
             seen = values[end - window : end]
             if seen[-1] < level and sum(value > level for value in seen) < peaks * window:
                 return iterations[end - 1]
-        return None
-
-    return of
-
-
-def peaks(series: str, calm: float, peak: float, window: int = 9) -> Of:
-    """How many points of a curve lie above `peak` after the median of `window` points first fell below `calm`;
-    None if it never did.
-    """
-
-    def of(record: Record) -> float | None:
-        values = record.curve(series)[1]
-        for end in range(window, len(values) + 1):
-            if statistics.median(values[end - window : end]) < calm:
-                return float(sum(value > peak for value in values[end:]))
         return None
 
     return of

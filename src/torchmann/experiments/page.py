@@ -49,7 +49,7 @@ def page(experiment: Experiment, results: Results, scale: str) -> str:
     if experiment.claims:
         decided = claims_table(experiment, results, scale)
         waiting = f"<p>{_text(undecided(experiment, results, scale))}</p>"
-        parts.append(_section("What the paper claims", (table(decided) if len(decided) > 1 else "") + waiting))
+        parts.append(_section("Claims", (table(decided) if len(decided) > 1 else "") + waiting))
     if ran:
         if experiment.measures:
             parts.append(_section("Other measures", table(measures_table(experiment, found))))

@@ -46,13 +46,13 @@ def reported(number: Reported | None, measure: Measure) -> str:
 
 
 def mean_sd(ours: Ours, measure: Measure) -> str:
-    """Our mean and spread as a cell; with how many runs got there, where not all did."""
+    """Our mean and spread as a cell; with the share of runs that got there, where not all did."""
     if not ours.n:
         return ""
     if ours.mean is None:
         return f"none of {ours.n}"
     spread = f" ± {measure.show(ours.sd)}" if ours.sd is not None else ""
-    part = f" ({len(ours.values)} of {ours.n} runs)" if len(ours.values) < ours.n else ""
+    part = f" (success rate {ours.success_rate:.0%})" if len(ours.values) < ours.n else ""
     return f"{measure.show(ours.mean)}{spread}{part}"
 
 
@@ -97,8 +97,8 @@ def device(record: Record) -> str:
 
 
 def claims_table(experiment: Experiment, results: Results, scale: str) -> Table:
-    """The paper's claims of which both sides were run, and what our runs say of each."""
-    table = [["the paper's claim", "by", "ours", "against", "verdict"]]
+    """The claims of which both sides were run, and what our runs say of each."""
+    table = [["claim", "by", "ours", "against", "verdict"]]
     for claim in experiment.claims:
         told = verdict(claim, experiment, results, scale)
         if told.answer == NOT_RUN:
@@ -112,7 +112,7 @@ def undecided(experiment: Experiment, results: Results, scale: str) -> str:
     """How many claims want runs, as a sentence; empty if none does."""
     answers = [verdict(claim, experiment, results, scale).answer for claim in experiment.claims]
     count = answers.count(NOT_RUN)
-    return f"Of {len(answers)} claims of the paper {count} are not decided, for want of runs." if count else ""
+    return f"Of {len(answers)} claims {count} are not decided, for want of runs." if count else ""
 
 
 def deviations(found: Sequence[Place]) -> list[str]:

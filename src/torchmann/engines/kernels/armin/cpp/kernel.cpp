@@ -1,5 +1,6 @@
 // The entry points: plan the scratch, share the rows out among threads, pack weights, run.
 #include "backward.hpp"
+#include "entry.hpp"
 #include "team.hpp"
 
 namespace armin {
@@ -108,20 +109,4 @@ void backward(const Problem& p) {
 
 }  // namespace armin
 
-#define EXPORTED extern "C" __attribute__((visibility("default")))
-
-// The size of Problem, by which a caller checks that it fills in the same fields.
-EXPORTED int64_t kernel_problem_bytes() { return sizeof(armin::Problem); }
-
-// Numbers that the tape of all members and the scratch of either pass take.
-EXPORTED void kernel_sizes(const armin::Problem* p, int64_t* sizes) {
-    const armin::Sizes s(*p);
-    armin::Problem counting = *p;
-    counting.scratch = nullptr;
-    sizes[0] = p->members * armin::Tape::size(s);
-    sizes[1] = armin::ForwardPlan(counting).total;
-    sizes[2] = armin::BackwardPlan(counting).total;
-}
-
-EXPORTED void kernel_forward(const armin::Problem* p) { armin::forward(*p); }
-EXPORTED void kernel_backward(const armin::Problem* p) { armin::backward(*p); }
+KERNEL_ENTRY_POINTS(armin)

@@ -1,5 +1,6 @@
 // The entry points: plan the scratch, share the rows out among threads, pack weights, run.
 #include "backward.hpp"
+#include "entry.hpp"
 #include "team.hpp"
 
 namespace dnc {
@@ -107,20 +108,4 @@ void backward(const Problem& p) {
 
 }  // namespace dnc
 
-#define EXPORTED extern "C" __attribute__((visibility("default")))
-
-// The size of Problem, by which a caller checks that it fills in the same fields.
-EXPORTED int64_t kernel_problem_bytes() { return sizeof(dnc::Problem); }
-
-// Numbers that the tape of all members and the scratch of either pass take.
-EXPORTED void kernel_sizes(const dnc::Problem* p, int64_t* sizes) {
-    const dnc::Sizes s(*p);
-    dnc::Problem counting = *p;
-    counting.scratch = nullptr;
-    sizes[0] = p->members * dnc::Tape::size(s);
-    sizes[1] = dnc::ForwardPlan(counting).total;
-    sizes[2] = dnc::BackwardPlan(counting).total;
-}
-
-EXPORTED void kernel_forward(const dnc::Problem* p) { dnc::forward(*p); }
-EXPORTED void kernel_backward(const dnc::Problem* p) { dnc::backward(*p); }
+KERNEL_ENTRY_POINTS(dnc)

@@ -1,5 +1,6 @@
 // The entry points: plan the scratch, share the rows out among threads, pack weights, run.
 #include "backward.hpp"
+#include "entry.hpp"
 #include "team.hpp"
 
 namespace ntm {
@@ -99,20 +100,4 @@ void backward(const Problem& p) {
 
 }  // namespace ntm
 
-#define EXPORTED extern "C" __attribute__((visibility("default")))
-
-// The size of Problem, by which a caller checks that it fills in the same fields.
-EXPORTED int64_t kernel_problem_bytes() { return sizeof(ntm::Problem); }
-
-// Numbers that the tape of all members and the scratch of either pass take.
-EXPORTED void kernel_sizes(const ntm::Problem* p, int64_t* sizes) {
-    const ntm::Sizes s(*p);
-    ntm::Problem counting = *p;
-    counting.scratch = nullptr;
-    sizes[0] = p->members * ntm::Tape::size(s);
-    sizes[1] = ntm::ForwardPlan(counting).total;
-    sizes[2] = ntm::BackwardPlan(counting).total;
-}
-
-EXPORTED void kernel_forward(const ntm::Problem* p) { ntm::forward(*p); }
-EXPORTED void kernel_backward(const ntm::Problem* p) { ntm::backward(*p); }
+KERNEL_ENTRY_POINTS(ntm)

@@ -1,5 +1,6 @@
 // The entry points: plan the scratch, share the rows out among threads, pack weights, run.
 #include "backward.hpp"
+#include "entry.hpp"
 #include "team.hpp"
 
 namespace recurrent {
@@ -86,20 +87,4 @@ void backward(const Problem& p) {
 
 }  // namespace recurrent
 
-#define EXPORTED extern "C" __attribute__((visibility("default")))
-
-// The size of Problem, by which a caller checks that it fills in the same fields.
-EXPORTED int64_t kernel_problem_bytes() { return sizeof(recurrent::Problem); }
-
-// Numbers that the tape of all members and the scratch of either pass take.
-EXPORTED void kernel_sizes(const recurrent::Problem* p, int64_t* sizes) {
-    const recurrent::Sizes s(*p);
-    recurrent::Problem counting = *p;
-    counting.scratch = nullptr;
-    sizes[0] = p->members * recurrent::Tape::size(s);
-    sizes[1] = recurrent::ForwardPlan(counting).total;
-    sizes[2] = recurrent::BackwardPlan(counting).total;
-}
-
-EXPORTED void kernel_forward(const recurrent::Problem* p) { recurrent::forward(*p); }
-EXPORTED void kernel_backward(const recurrent::Problem* p) { recurrent::backward(*p); }
+KERNEL_ENTRY_POINTS(recurrent)
